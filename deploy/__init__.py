@@ -1,0 +1,1 @@
+"""One folder a deploy target: machines, limits, schemas and templates. Data only."""

@@ -1,0 +1,71 @@
+"""Package a custom prediction routine, prove that it will work, and deploy it.
+
+What a routine's author imports is :class:`Predictor` and :class:`SavedModelPredictor`. The steps are functions from one frozen
+value to the next, and print nothing::
+
+    bundle = cpr.build("my_routine")
+    validated = cpr.validate(bundle, target="ai-platform", machine_type="mls1-c1-m2")
+    published = cpr.upload(validated, "gs://my-bucket/routines")
+    config = cpr.deploy_config(published, "ai-platform", "mls1-c1-m2")
+    routine = cpr.load(bundle)
+
+This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
+routine that imports cpr. Everything is imported on first use.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any, List
+
+if TYPE_CHECKING:
+    from cpr.errors import CprError as CprError
+    from cpr.interface import Predictor as Predictor
+    from cpr.interface import SavedModelPredictor as SavedModelPredictor
+    from cpr.runtime import load as load
+    from cpr.steps.build import build as build
+    from cpr.steps.targets import deploy_config as deploy_config
+    from cpr.steps.upload import upload as upload
+    from cpr.steps.validate import validate as validate
+
+__version__ = "0.1.0"
+
+_HOMES = {
+    "CprError": "cpr.errors",
+    "Predictor": "cpr.interface",
+    "SavedModelPredictor": "cpr.interface",
+    "build": "cpr.steps.build",
+    "validate": "cpr.steps.validate",
+    "upload": "cpr.steps.upload",
+    "deploy_config": "cpr.steps.targets",
+    "load": "cpr.runtime",
+}
+
+__all__ = [
+    "CprError",
+    "Predictor",
+    "SavedModelPredictor",
+    "__version__",
+    "build",
+    "deploy_config",
+    "load",
+    "upload",
+    "validate",
+]
+
+
+def __getattr__(name: str) -> Any:
+    home = _HOMES.get(name)
+    if home is None:
+        raise AttributeError("module 'cpr' has no attribute {!r}".format(name))
+    try:
+        module = importlib.import_module(home)
+    except ModuleNotFoundError as error:
+        if error.name is None or not home.startswith(error.name):
+            raise
+        raise AttributeError(
+            "cpr.{} is not in the part of cpr that travels with a routine; install cpr-kit to use it".format(name)
+        ) from None
+    return getattr(module, name)
+
+
+def __dir__() -> List[str]:
+    return sorted(__all__)

@@ -1,0 +1,5 @@
+"""``python -m cpr``."""
+
+from cpr.cli import run
+
+run()

@@ -1,0 +1,133 @@
+"""The command line: one module a verb, imported when the verb runs.
+
+This is the one place that prints and the one that catches ``CprError``. Exit status 0: fine; 1: the work was done and found
+wanting, or it failed; 2: wrong usage; 130: interrupted.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+import json
+import os
+import sys
+from typing import NoReturn
+
+from cpr.cli.console import Console, Outcome
+from cpr.errors import CprError, PredictorError, UsageError
+
+VERBS = {
+    "new": "start a routine from a template, or adopt an existing one",
+    "inspect": "show what a SavedModel, a bundle or a folder holds",
+    "build": "make a routine folder into a bundle",
+    "validate": "prove that a bundle will work on the machine it is meant for",
+    "upload": "publish a bundle to a bucket or a folder",
+    "deploy-config": "write the files that deploy a bundle",
+    "ship": "build, validate, upload and deploy-config in one",
+    "serve": "serve a bundle over HTTP",
+    "predict": "send one request, in process or over HTTP",
+    "demo": "show the whole flow on a sample",
+    "doctor": "show what is installed and what is missing",
+}
+
+
+class _Parser(argparse.ArgumentParser):
+    """Wrong usage becomes a ``UsageError``, so that it is reported like every other error, as JSON too."""
+
+    def error(self, message: str) -> NoReturn:
+        raise UsageError(f"{message[0].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
+
+
+def main(argv: list[str] | None = None) -> int:
+    """Run one command line (default: the process's own) and return its exit status."""
+    arguments = sys.argv[1:] if argv is None else argv
+    console = Console(json="--json" in arguments, quiet="-q" in arguments or "--quiet" in arguments)
+    debug = "--debug" in arguments
+    try:
+        return _run(arguments, console)
+    except CprError as error:
+        if debug:
+            raise
+        console.error(error)
+        return 2 if isinstance(error, UsageError) else 1
+    except KeyboardInterrupt:
+        console.note("Interrupted.")
+        return 130
+    except BrokenPipeError:
+        # The reader has gone (`cpr … | head`): nothing is left to say, and the interpreter must not try at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except OSError as error:
+        if debug:
+            raise
+        where = None if error.filename is None else str(error.filename)
+        console.error(CprError(f"{error.strerror or error}.", "Check the path, its permissions and the free space.", where))
+        return 1
+
+
+def _run(arguments: list[str], console: Console) -> int:
+    verb = next((word for word in arguments if not word.startswith("-")), None)
+    if verb in VERBS:
+        parser = _Parser(prog=f"cpr {verb}", formatter_class=argparse.RawDescriptionHelpFormatter)
+        module = importlib.import_module("cpr.cli." + verb.replace("-", "_"))
+        module.configure(parser)
+        _common(parser)
+        rest = list(arguments)
+        rest.remove(verb)
+        console.verb = verb
+        outcome: Outcome = module.run(parser.parse_args(rest), console)
+        console.outcome(outcome)
+        return 0 if outcome.ok else 1
+    return _top(verb, arguments)
+
+
+def _top(verb: str | None, arguments: list[str]) -> int:
+    if verb is not None:
+        import difflib
+
+        near = difflib.get_close_matches(verb, VERBS, n=1)
+        raise UsageError(
+            f"There is no verb {verb!r}.", f"Did you mean `cpr {near[0]}`?" if near else "See `cpr --help` for the verbs."
+        )
+    parser = _Parser(
+        prog="cpr",
+        usage="cpr VERB [ARGUMENTS]",
+        description="Package a custom prediction routine, prove that it will work, and deploy it.",
+        epilog=_verb_table(),
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--version", action="store_true", help="print the version and exit")
+    _common(parser)
+    if parser.parse_args(arguments).version:
+        import cpr
+
+        print(f"cpr {cpr.__version__}")
+        return 0
+    parser.print_help()
+    return 0 if "-h" in arguments or "--help" in arguments else 2
+
+
+def _verb_table() -> str:
+    width = max(map(len, VERBS))
+    rows = "\n".join(f"  {verb:<{width}}  {summary}" for verb, summary in VERBS.items())
+    return f"verbs:\n{rows}\n\nStart with `cpr new my_routine`, or watch `cpr demo`. Each verb has its own --help."
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("output")
+    group.add_argument("--json", action="store_true", help="print one JSON document on standard output")
+    group.add_argument("-q", "--quiet", action="store_true", help="print results and errors, no progress")
+    group.add_argument("--debug", action="store_true", help="show the traceback of an error")
+
+
+def run() -> NoReturn:
+    """The console script."""
+    status = main()
+    try:
+        sys.stdout.flush()
+    except OSError:
+        status = 1
+    sys.exit(status)
+
+
+__all__ = ["CprError", "PredictorError", "VERBS", "json", "main", "run"]

@@ -1,0 +1,441 @@
+"""The values that pass between the steps: manifest, bundle, findings, and what proves that a bundle was checked or published.
+
+All are frozen. A ``Manifest`` is the spine: it names every file with size and SHA-256, and its digest names the bundle.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from pathlib import Path
+from typing import Any
+
+from cpr.errors import BundleError
+
+FORMAT = 1
+"""The manifest format this release writes, and the newest that it reads."""
+
+MANIFEST_NAME = "manifest.json"
+VALIDATION_NAME = "validation.json"
+MODEL_DIR = "model"
+PACKAGES_DIR = "packages"
+EXAMPLES_NAME = "examples.jsonl"
+
+_CLASS_REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
+
+
+@dataclass(frozen=True, slots=True)
+class ClassRef:
+    """``module.Class``; the module may be dotted. This is how the platform names a prediction class."""
+
+    module: str
+    name: str
+
+    @classmethod
+    def parse(cls, text: str) -> ClassRef:
+        """Read ``module.Class``; a ``ValueError`` says what is wrong with the text."""
+        if not _CLASS_REF.fullmatch(text):
+            raise ValueError(f"{text!r} is not of the form module.Class")
+        module, _, name = text.rpartition(".")
+        return cls(module, name)
+
+    def __str__(self) -> str:
+        return f"{self.module}.{self.name}"
+
+
+@dataclass(frozen=True, slots=True, order=True)
+class FileEntry:
+    """One file: its path with forward slashes, relative to the bundle; its size in bytes; its SHA-256 in lower-case hex."""
+
+    path: str
+    size: int
+    sha256: str
+
+    def to_json(self) -> dict[str, Any]:
+        return {"path": self.path, "size": self.size, "sha256": self.sha256}
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """What the tool itself laid into a bundle: its version, and its own package under ``packages/``. Not part of the digest."""
+
+    version: str
+    files: tuple[FileEntry, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Manifest:
+    """What a bundle holds and what its author declared.
+
+    ``files`` is ordered by path and covers everything the author brought: the source distribution, the model, the examples.
+    Versions are as declared, ``None`` where the author declared none.
+    """
+
+    name: str
+    version: str
+    predictor: ClassRef
+    files: tuple[FileEntry, ...]
+    requirements: tuple[str, ...] = ()
+    python: str | None = None
+    tensorflow: str | None = None
+    runtime_version: str | None = None
+    saved_model: str | None = None
+    tags: tuple[str, ...] | None = None
+    signature: str | None = None
+    labels: tuple[tuple[str, str], ...] = ()
+    description: str = ""
+    tool: Tool = field(default=Tool(""))
+
+    @property
+    def digest(self) -> str:
+        """``sha256:`` and 64 hex digits over what the author brought and declared; the tool's own part is left out."""
+        text = json.dumps(self._declared(), sort_keys=True, separators=(",", ":"), ensure_ascii=True)
+        return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
+
+    @property
+    def all_files(self) -> tuple[FileEntry, ...]:
+        """Every file of the bundle but the manifest and the validation record, ordered by path."""
+        return tuple(sorted(self.files + self.tool.files))
+
+    @property
+    def sdist(self) -> str:
+        """Bundle path of the routine's source distribution."""
+        return next(entry.path for entry in self.files if entry.path.startswith(PACKAGES_DIR + "/"))
+
+    @property
+    def packages(self) -> tuple[str, ...]:
+        """Bundle paths of everything to install, the tool's own package first."""
+        own = tuple(entry.path for entry in self.tool.files)
+        return (*own, self.sdist)
+
+    @property
+    def model_files(self) -> tuple[FileEntry, ...]:
+        """The files below ``model/``: what becomes the service's model directory."""
+        return tuple(entry for entry in self.files if entry.path.startswith(MODEL_DIR + "/"))
+
+    @property
+    def has_examples(self) -> bool:
+        return any(entry.path == EXAMPLES_NAME for entry in self.files)
+
+    def _declared(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "name": self.name,
+            "version": self.version,
+            "predictor": str(self.predictor),
+            "files": [entry.to_json() for entry in self.files],
+            "requirements": list(self.requirements),
+            "python": self.python,
+            "tensorflow": self.tensorflow,
+            "runtime_version": self.runtime_version,
+            "saved_model": self.saved_model,
+            "tags": None if self.tags is None else list(self.tags),
+            "signature": self.signature,
+            "labels": dict(self.labels),
+            "description": self.description,
+        }
+
+    def to_json(self) -> str:
+        """The text of ``manifest.json``; ``from_json(to_json())`` is the same value."""
+        document = {
+            "digest": self.digest,
+            **self._declared(),
+            "tool": {"version": self.tool.version, "files": [entry.to_json() for entry in self.tool.files]},
+        }
+        return json.dumps(document, indent=2, ensure_ascii=True) + "\n"
+
+    @classmethod
+    def from_json(cls, text: str | bytes, where: str = MANIFEST_NAME) -> Manifest:
+        """Read ``manifest.json``. A ``BundleError`` says what is wrong with it, an altered digest included."""
+        try:
+            document = json.loads(text)
+            if not isinstance(document, dict):
+                raise ValueError("not an object")
+            found = document["format"]
+            if type(found) is int and found > FORMAT:
+                raise BundleError(
+                    f"The bundle has format {found}; this release reads up to {FORMAT}.",
+                    "Upgrade cpr-kit, or build the bundle anew with this release.",
+                    where,
+                )
+            manifest = _manifest(document)
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            reason = f"no key {error}" if isinstance(error, KeyError) else str(error)
+            raise BundleError(
+                f"The manifest cannot be read: {reason}.", "Build the bundle anew with `cpr build`.", where
+            ) from None
+        if document.get("digest") != manifest.digest:
+            raise BundleError(
+                "The manifest was altered: its digest does not match what it lists.",
+                "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
+                where,
+            )
+        return manifest
+
+
+def _manifest(document: Mapping[str, Any]) -> Manifest:
+    if document["format"] != FORMAT or type(document["format"]) is not int:
+        raise ValueError(f"format is {document['format']!r}")
+    tool = _typed(document["tool"], dict, "tool")
+    tags = document["tags"]
+    manifest = Manifest(
+        name=_typed(document["name"], str, "name"),
+        version=_typed(document["version"], str, "version"),
+        predictor=ClassRef.parse(_typed(document["predictor"], str, "predictor")),
+        files=_entries(document["files"]),
+        requirements=_strings(document["requirements"], "requirements"),
+        python=_optional(document["python"], "python"),
+        tensorflow=_optional(document["tensorflow"], "tensorflow"),
+        runtime_version=_optional(document["runtime_version"], "runtime_version"),
+        saved_model=_optional(document["saved_model"], "saved_model"),
+        tags=None if tags is None else _strings(tags, "tags"),
+        signature=_optional(document["signature"], "signature"),
+        labels=tuple(
+            (key, _typed(value, str, "labels")) for key, value in _typed(document["labels"], dict, "labels").items()
+        ),
+        description=_typed(document["description"], str, "description"),
+        tool=Tool(_typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
+    )
+    if not any(entry.path.startswith(PACKAGES_DIR + "/") for entry in manifest.files):
+        raise ValueError("no source distribution is listed")
+    if len({entry.path for entry in manifest.all_files}) != len(manifest.all_files):
+        raise ValueError("a file is listed twice")
+    # Both become folders in a bucket and parts of shell scripts: never trust the text.
+    if not re.fullmatch(r"[a-z][a-z0-9_-]*", manifest.name) or not re.fullmatch(r"[0-9A-Za-z.!+]+", manifest.version):
+        raise ValueError(f"name {manifest.name!r} or version {manifest.version!r} is not allowed")
+    return manifest
+
+
+def _typed(value: Any, kind: type, key: str) -> Any:
+    if type(value) is not kind:
+        raise ValueError(f"{key} is not a {kind.__name__}")
+    return value
+
+
+def _optional(value: Any, key: str) -> str | None:
+    return None if value is None else str(_typed(value, str, key))
+
+
+def _strings(value: Any, key: str) -> tuple[str, ...]:
+    return tuple(_typed(item, str, key) for item in _typed(value, list, key))
+
+
+def _entries(value: Any) -> tuple[FileEntry, ...]:
+    entries = []
+    for item in _typed(value, list, "files"):
+        path = _typed(item["path"], str, "path")
+        if not is_safe_path(path):
+            raise ValueError(f"the path {path!r} leaves the bundle")
+        size, sha256 = _typed(item["size"], int, "size"), _typed(item["sha256"], str, "sha256")
+        if size < 0 or not re.fullmatch(r"[0-9a-f]{64}", sha256):
+            raise ValueError(f"the entry of {path!r} has no size and SHA-256")
+        entries.append(FileEntry(path, size, sha256))
+    if entries != sorted(entries):
+        raise ValueError("the files are not in order")
+    return tuple(entries)
+
+
+def is_safe_path(path: str) -> bool:
+    """True for a relative path with forward slashes that stays inside the folder it is relative to."""
+    parts = path.split("/")
+    return bool(path) and not any(part in ("", ".", "..") for part in parts) and not set(path) & set("\\\0:")
+
+
+@dataclass(frozen=True, slots=True)
+class Bundle:
+    """A bundle on disk: ``root`` is the folder that holds ``manifest.json``."""
+
+    root: Path
+    manifest: Manifest
+
+    @classmethod
+    def open(cls, root: Path | str) -> Bundle:
+        """Read the manifest under ``root``. The files themselves are checked by :meth:`verify`."""
+        root = Path(root)
+        path = root / MANIFEST_NAME
+        try:
+            text = path.read_bytes()
+        except FileNotFoundError:
+            raise BundleError(
+                f"{root} is not a bundle: it has no {MANIFEST_NAME}.",
+                "Name the folder that `cpr build` printed, or build the routine first.",
+                str(root),
+            ) from None
+        except OSError as error:
+            raise BundleError(f"The manifest cannot be read: {error.strerror}.", "Check its permissions.", str(path)) from None
+        return cls(root, Manifest.from_json(text, str(path)))
+
+    def path(self, relative: str) -> Path:
+        return self.root.joinpath(*relative.split("/"))
+
+    @property
+    def model_dir(self) -> Path:
+        return self.root / MODEL_DIR
+
+    def verify(self, entries: Iterable[FileEntry] | None = None) -> None:
+        """Hash ``entries`` (default: every file) and raise ``BundleError`` at the first that is missing or differs."""
+        for entry in self.manifest.all_files if entries is None else entries:
+            path = self.path(entry.path)
+            try:
+                size, sha256 = hash_file(path)
+            except OSError as error:
+                raise BundleError(
+                    f"A file of the bundle cannot be read: {error.strerror}.",
+                    "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
+                    str(path),
+                ) from None
+            if (size, sha256) != (entry.size, entry.sha256):
+                raise BundleError(
+                    f"The bundle was altered: {entry.path} has {size} bytes and SHA-256 {sha256[:12]}…, "
+                    f"its manifest says {entry.size} and {entry.sha256[:12]}….",
+                    "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
+                    str(path),
+                )
+
+
+def hash_file(path: Path) -> tuple[int, str]:
+    """Size in bytes and SHA-256 of a file, read once in 1 MiB blocks."""
+    sha256, size = hashlib.sha256(), 0
+    with open(path, "rb", buffering=0) as file:
+        buffer = memoryview(bytearray(1 << 20))
+        while count := file.readinto(buffer):
+            sha256.update(buffer[:count])
+            size += count
+    return size, sha256.hexdigest()
+
+
+class Severity(Enum):
+    """How much a finding matters: an error stops a deployment, a warning may, a note never does."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check found. ``check`` is its stable id (``CPR101``), ``where`` a file, key or line."""
+
+    check: str
+    severity: Severity
+    where: str
+    message: str
+    remedy: str
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "check": self.check,
+            "severity": self.severity.value,
+            "where": self.where,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What validation found and measured for one bundle, target and machine.
+
+    ``measured`` holds what the isolated run measured (``phases``, ``peak_mib``, ``memory_mib`` of the machine, …) and
+    ``environment`` what it ran on (``python``, ``platform``, ``packages``): plain JSON values.
+    """
+
+    digest: str
+    target: str
+    machine_type: str
+    findings: tuple[Finding, ...]
+    measured: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "digest": self.digest,
+            "target": self.target,
+            "machine_type": self.machine_type,
+            "ok": self.ok,
+            "findings": [finding.to_json() for finding in self.findings],
+            "measured": dict(self.measured),
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Report:
+        """Read the document of ``validation.json``; ``KeyError``, ``TypeError`` or ``ValueError`` where it is not one."""
+        return cls(
+            digest=_typed(document["digest"], str, "digest"),
+            target=_typed(document["target"], str, "target"),
+            machine_type=_typed(document["machine_type"], str, "machine_type"),
+            findings=tuple(
+                Finding(item["check"], Severity(item["severity"]), item["where"], item["message"], item["remedy"])
+                for item in _typed(document["findings"], list, "findings")
+            ),
+            measured=_typed(document["measured"], dict, "measured"),
+            environment=_typed(document["environment"], dict, "environment"),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ValidatedBundle:
+    """A bundle with the report that found no error in it: the only thing that can be uploaded."""
+
+    bundle: Bundle
+    report: Report
+
+
+@dataclass(frozen=True, slots=True)
+class PublishedBundle:
+    """A bundle at its place: ``uri`` is the folder that holds (or will hold) its manifest.
+
+    ``report`` is the validation record that was published beside it; ``None`` where there is none. It lets a container be
+    built with the versions that the bundle was proved with.
+    """
+
+    uri: str
+    manifest: Manifest
+    report: Report | None = None
+
+    def uri_of(self, relative: str) -> str:
+        return f"{self.uri.rstrip('/')}/{relative}"
+
+
+@dataclass(frozen=True, slots=True)
+class DeployConfig:
+    """The files that deploy a published bundle. ``files`` maps relative paths to contents; writing them is the caller's choice.
+
+    ``executable`` names those that are scripts.
+    """
+
+    target: str
+    machine_type: str
+    files: Mapping[str, bytes]
+    executable: frozenset[str] = frozenset()
+    notes: tuple[str, ...] = ()
+
+
+def published_name(manifest: Manifest) -> str:
+    """``<name>/<version>``: where a bundle lives below the destination it is uploaded to."""
+    return f"{manifest.name}/{manifest.version}"
+
+
+def ai_platform_version(version: str) -> str:
+    """The AI Platform spelling of a version: ``v`` and everything but letters and digits turned to ``_``."""
+    return "v" + re.sub(r"[^A-Za-z0-9]", "_", version)
+
+
+def underscored(name: str) -> str:
+    """The spelling of a name for AI Platform, which allows letters, digits and underscores."""
+    return name.replace("-", "_")
+
+
+def hyphenated(name: str) -> str:
+    """The spelling of a name for DNS labels: Vertex AI endpoints, KServe, Cloud Run."""
+    return name.replace("_", "-")

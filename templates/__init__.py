@@ -1,0 +1,1 @@
+"""One folder a starter routine, copied by `cpr new`. Data only."""
