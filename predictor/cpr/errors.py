@@ -15,6 +15,7 @@
     |-- StorageError        a bucket or folder refused, or does not exist
     |   |-- VersionExists   other content is already published under this version
     |   `-- ChecksumError   what the store holds is not what was sent
+    |-- OutputError         a file or folder cannot be written
     |-- TargetError         an unknown target, machine or runtime, or a config refused by its schema
     `-- MissingExtra        an optional dependency is not installed
 
@@ -91,6 +92,10 @@ class VersionExists(StorageError):
 
 class ChecksumError(StorageError):
     """What the store holds is not what was sent."""
+
+
+class OutputError(CprError):
+    """A file or folder cannot be written."""
 
 
 class TargetError(CprError):

@@ -8,13 +8,12 @@ from __future__ import annotations
 
 import argparse
 import importlib
-import json
 import os
 import sys
 from typing import NoReturn
 
 from cpr.cli.console import Console, Outcome
-from cpr.errors import CprError, PredictorError, UsageError
+from cpr.errors import CprError, UsageError
 
 VERBS = {
     "new": "start a routine from a template, or adopt an existing one",
@@ -43,6 +42,9 @@ def main(argv: list[str] | None = None) -> int:
     arguments = sys.argv[1:] if argv is None else argv
     console = Console(json="--json" in arguments, quiet="-q" in arguments or "--quiet" in arguments)
     debug = "--debug" in arguments
+    if not debug:
+        # TensorFlow's own chatter about processors and drivers, of no use to a person; what goes wrong is raised, not logged.
+        os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
         return _run(arguments, console)
     except CprError as error:
@@ -128,6 +130,3 @@ def run() -> NoReturn:
     except OSError:
         status = 1
     sys.exit(status)
-
-
-__all__ = ["CprError", "PredictorError", "VERBS", "json", "main", "run"]

@@ -44,7 +44,8 @@ class Console:
 
     def outcome(self, outcome: Outcome) -> None:
         if outcome.raw is not None:
-            print(outcome.raw, flush=True)
+            if outcome.raw:  # empty: all was said while the verb ran
+                print(outcome.raw, flush=True)
         elif self.json:
             self._document(f"cpr.{self.verb}/1", outcome.document)
         elif outcome.text:
@@ -64,10 +65,18 @@ class Console:
         if isinstance(error, PredictorError) and error.traceback:
             print(error.traceback.rstrip(), file=sys.stderr)
         place = f"{error.where}: " if error.where and error.where not in error.message else ""
-        print(f"error: {place}{error.message}\n  fix: {error.remedy}", file=sys.stderr, flush=True)
+        print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
 
     def _document(self, schema: str, document: Mapping[str, Any]) -> None:
         print(json.dumps({"schema": schema, **document}, indent=2, ensure_ascii=False), flush=True)
+
+
+def printable(text: str) -> str:
+    """The text with every character that a terminal would act on written out; line ends of a message of several lines stay.
+
+    What is not trusted, a file name or a server's answer, may be part of it.
+    """
+    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def size_text(count: int) -> str:

@@ -1,0 +1,1 @@
+"""Complete routines with real models. The iris sample ships in the package, for `cpr demo`. Data only."""

@@ -1,0 +1,45 @@
+"""The command line as a user runs it: a process of its own."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What one run left: its exit status and its two streams."""
+
+    status: int
+    out: str
+    err: str
+
+    @property
+    def document(self) -> dict[str, Any]:
+        return json.loads(self.out)
+
+    @property
+    def error(self) -> dict[str, Any]:
+        document = self.document
+        assert document["schema"] == "cpr.error/1", document
+        return document["error"]
+
+
+def cpr(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
+    """Run ``cpr ARGUMENTS``; ``env`` is laid over this process's own environment."""
+    done = subprocess.run(
+        [sys.executable, "-m", "cpr", *map(str, arguments)],
+        cwd=cwd,
+        env={**os.environ, **(env or {})},
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        timeout=timeout,
+    )
+    assert "Traceback (most recent call last)" not in done.stderr or "cpr/" not in done.stderr, done.stderr
+    return Ran(done.returncode, done.stdout, done.stderr)
