@@ -1,0 +1,30 @@
+"""The checks: what would fail after the upload, found before it.
+
+A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
+directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal. To add one, write the function.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from cpr.checks import examples, model, prediction_class, rehearsal, source, target
+from cpr.checks.registry import Check, Fault, Subject
+from cpr.manifest import Finding, Severity
+
+CATALOGUE: tuple[Check, ...] = tuple(
+    check
+    for family in (prediction_class.FAMILY, model.FAMILY, target.FAMILY, source.FAMILY, rehearsal.FAMILY, examples.FAMILY)
+    for check in family.checks
+)
+
+_RANK = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+
+
+def inspect(subject: Subject, catalogue: Iterable[Check] = CATALOGUE) -> tuple[Finding, ...]:
+    """Every finding of every check that applies, the worst first, then by id."""
+    found = [finding for check in catalogue if check.applies(subject) for finding in check.findings(subject)]
+    return tuple(sorted(found, key=lambda finding: (_RANK[finding.severity], finding.check)))
+
+
+__all__ = ["CATALOGUE", "Check", "Fault", "Subject", "inspect"]

@@ -1,0 +1,470 @@
+"""The child of a rehearsal: loads a routine as the service does, replays requests, and writes down what happened.
+
+Run by path (``python -I _probe.py JOB.json``) by :mod:`cpr.isolation`; never imported by cpr, and imports nothing of it: it
+runs on the Python of the target, from 3.7 on, with the standard library alone. What it learns goes to a file of JSON lines,
+each written and closed before the author's code runs on, so that a crash loses nothing. Standard output and error are theirs.
+
+The job: ``site`` (folder with the installed packages), ``model_dir``, ``predictor`` (``module.Class``), ``requests`` (a file of
+JSON lines ``{"line", "request", "expect": bool}``), ``results`` (where to write), ``started`` (``time.monotonic()`` of the
+parent), ``cut_network`` and ``decode_b64``.
+"""
+
+import base64
+import contextlib
+import ctypes
+import errno
+import inspect
+import json
+import math
+import os
+import platform
+import socket
+import struct
+import sys
+import time
+import traceback
+from typing import Any, Dict, Iterator, List, Optional, Tuple
+
+_CLONE_NEWUSER = 0x10000000
+_CLONE_NEWNET = 0x40000000
+_GET_FLAGS = 0x8913
+_SET_FLAGS = 0x8914
+_IFF_UP = 0x1
+
+_MAX_TEXT = 4000  # characters of an error message or traceback that travel
+_MAX_ANSWERS = 128 * 1024 * 1024  # bytes of answers that travel to be compared; a response may have 1.5 MB
+
+
+class Results:
+    """The file of events. Opened anew for each: the author's code may close every descriptor it does not know."""
+
+    def __init__(self, path: str) -> None:
+        self.path = path
+
+    def emit(self, event: str, **fields: Any) -> None:
+        fields["event"] = event
+        data = (json.dumps(fields) + "\n").encode("ascii")
+        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        try:
+            while data:
+                data = data[os.write(descriptor, data) :]
+        finally:
+            os.close(descriptor)
+
+
+class Peak:
+    """The peak of resident memory in MiB since ``reset``: VmHWM, which writing 5 to clear_refs sets back (proc(5)).
+
+    Elsewhere than on Linux ``ru_maxrss``, which never falls; ``None`` where there is neither.
+    """
+
+    def reset(self) -> None:
+        try:
+            with open("/proc/self/clear_refs", "w") as file:
+                file.write("5")
+        except OSError:
+            pass
+
+    def read(self) -> Optional[float]:
+        try:
+            with open("/proc/self/status", "rb") as file:
+                for row in file:
+                    if row.startswith(b"VmHWM:"):
+                        return int(row.split()[1]) / 1024
+        except OSError:
+            pass
+        try:
+            import resource
+        except ImportError:
+            return None
+        unit = 1024 * 1024 if sys.platform == "darwin" else 1024
+        return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
+
+
+class Network:
+    """Cuts the network off and remembers who was called. Loopback stays up."""
+
+    def __init__(self) -> None:
+        self.grade = "none"
+        self.calls = []  # type: List[str]
+
+    def cut(self) -> None:
+        """Move into a network namespace of one's own: at once for root, through a user namespace for everybody else."""
+        if sys.platform != "linux":
+            return
+        try:
+            libc = ctypes.CDLL(None, use_errno=True)
+            if libc.unshare(_CLONE_NEWNET) != 0:
+                uid, gid = os.getuid(), os.getgid()
+                if libc.unshare(_CLONE_NEWUSER | _CLONE_NEWNET) != 0:
+                    return
+                self._map(uid, gid)
+        except (OSError, AttributeError):
+            return
+        self.grade = "namespace"
+        self._raise_loopback()
+
+    def _map(self, uid: int, gid: int) -> None:
+        rows = (("setgroups", "deny"), ("uid_map", "{} {} 1".format(uid, uid)), ("gid_map", "{} {} 1".format(gid, gid)))
+        for name, text in rows:
+            try:
+                with open("/proc/self/" + name, "w") as file:
+                    file.write(text)
+            except OSError:
+                pass  # the network is cut all the same; only the names of user and group are lost
+
+    def _raise_loopback(self) -> None:
+        import fcntl
+
+        try:
+            with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as sock:
+                answer = fcntl.ioctl(sock.fileno(), _GET_FLAGS, struct.pack("16sH22x", b"lo", 0))
+                flags = struct.unpack("16sH22x", answer)[1]
+                fcntl.ioctl(sock.fileno(), _SET_FLAGS, struct.pack("16sH22x", b"lo", flags | _IFF_UP))
+        except OSError:
+            pass
+
+    def watch(self) -> None:
+        """Note the addresses that Python code asks for. Native code and Python 3.7 are not heard; the cut holds there too."""
+        if hasattr(sys, "addaudithook"):
+            sys.addaudithook(self._hear)
+
+    def _hear(self, event: str, arguments: Tuple[Any, ...]) -> None:
+        if event == "socket.getaddrinfo":
+            host = arguments[0]
+        elif event in ("socket.connect", "socket.sendto") and len(arguments) > 1 and isinstance(arguments[1], tuple):
+            host = arguments[1][0]
+        else:
+            return
+        if isinstance(host, bytes):
+            host = host.decode("ascii", "replace")
+        if isinstance(host, str) and not _is_local(host) and host not in self.calls and len(self.calls) < 8:
+            self.calls.append(host)
+
+
+def _is_local(host: str) -> bool:
+    return host in ("", "localhost", "::1", "::", "0.0.0.0") or host.startswith("127.")  # noqa: S104 - asked for, not bound
+
+
+class Refused(Exception):
+    """What was found stops the rehearsal; it is already written down."""
+
+
+class Stats(dict):  # type: ignore[type-arg]
+    """What the service passes as ``stats``: microseconds by the name of a phase."""
+
+    @contextlib.contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] = round((time.perf_counter() - start) * 1e6)
+
+
+class Probe:
+    """One rehearsal."""
+
+    def __init__(self, job: Dict[str, Any]) -> None:
+        self.job = job
+        self.results = Results(job["results"])
+        self.peak = Peak()
+        self.network = Network()
+        self.answer_bytes = 0
+
+    def run(self) -> None:
+        if self.job["cut_network"]:
+            self.network.cut()
+        self.results.emit(
+            "start",
+            network=self.network.grade,
+            python=platform.python_version(),
+            implementation=platform.python_implementation(),
+            platform=platform.platform(),
+        )
+        self._phase_done("interpreter", time.monotonic() - self.job["started"])
+        self.network.watch()
+        sys.path.insert(0, self.job["site"])
+        cls = self._import()
+        self._describe(cls)
+        routine = self._from_path(cls)
+        self._replay(cls, routine)
+        self._finish()
+
+    def _finish(self) -> None:
+        names = sorted({name.partition(".")[0] for name in list(sys.modules)})
+        self.results.emit("done", modules=names, calls=self.network.calls)
+
+    def _enter(self, name: str, line: Optional[int] = None) -> float:
+        self.results.emit("enter", phase=name, line=line)
+        self.peak.reset()
+        return time.monotonic()
+
+    def _phase_done(self, name: str, seconds: float, calls: int = 0) -> None:
+        self.results.emit("phase", name=name, seconds=seconds, peak_mib=self.peak.read(), calls=calls)
+
+    def _raised(self, phase: str, error: BaseException, calls_before: int, line: Optional[int] = None) -> None:
+        site = self.job["site"]
+        tool = (__file__, os.path.join(site, "cpr") + os.sep, "<frozen importlib")
+        frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(tool)]
+        own = [frame for frame in frames if frame.filename.startswith(site + os.sep)]
+        where = "{}:{}".format(own[-1].filename[len(site) + 1 :], own[-1].lineno) if own else None
+        remedy = getattr(error, "remedy", None)
+        remedy = remedy[:_MAX_TEXT] if isinstance(remedy, str) else None
+        self.results.emit(
+            "raised",
+            phase=phase,
+            line=line,
+            type=_type_name(type(error)),
+            message=self._clean(_text(error)),
+            module=getattr(error, "name", None) if isinstance(error, ImportError) else None,
+            remedy=remedy and self._clean(remedy),
+            where=where,
+            traceback=self._clean(_traceback(error, frames)) if frames else None,
+            network=len(self.network.calls) > calls_before and _is_os_error(error),
+            calls=self.network.calls,
+        )
+
+    def _clean(self, text: str) -> str:
+        """The text with this run's own folders left out."""
+        return text.replace(self.job["site"] + os.sep, "").replace(self.job["model_dir"], "model")
+
+    def _import(self) -> Any:
+        """The class, looked up as the service does (``pydoc.locate``): import as far as it goes, then attributes."""
+        start = self._enter("import")
+        calls = len(self.network.calls)
+        parts = self.job["predictor"].split(".")
+        try:
+            found, depth = _import_modules(parts)
+        except BaseException as error:
+            self._raised("import", error, calls)
+            raise Refused from None
+        module = found
+        for part in parts[depth:]:
+            found = getattr(found, part, None)
+        if found is None:
+            classes = sorted(name for name, value in vars(module).items() if inspect.isclass(value)) if module else []
+            self.results.emit("missing", module=".".join(parts[:depth]), classes=classes)
+            raise Refused
+        self._phase_done("import", time.monotonic() - start)
+        return found
+
+    def _describe(self, cls: Any) -> None:
+        """What the service looks at when a version is made, and what it does not."""
+        from_path, predict = _method(cls, "from_path"), _method(cls, "predict")
+        arguments, keywords, signature = None, None, None
+        if predict is not None:
+            try:
+                spec = inspect.getfullargspec(predict)
+                arguments, keywords = len(spec.args), _takes_service_keys(spec)
+                signature = "predict" + str(inspect.signature(predict))
+            except (TypeError, ValueError):
+                pass
+        bound = not (inspect.isclass(cls) and inspect.isfunction(inspect.getattr_static(cls, "from_path", None)))
+        self.results.emit(
+            "class",
+            from_path=from_path is not None,
+            bound=bound,
+            predict=predict is not None,
+            arguments=arguments,
+            keywords=keywords,
+            signature=signature,
+            bases=[_type_name(base) for base in getattr(cls, "__mro__", ())],
+        )
+        if from_path is None or predict is None or arguments != 2 or not bound:
+            raise Refused
+
+    def _from_path(self, cls: Any) -> Any:
+        start = self._enter("from_path")
+        calls = len(self.network.calls)
+        try:
+            routine = cls.from_path(self.job["model_dir"])
+        except BaseException as error:
+            self._raised("from_path", error, calls)
+            raise Refused from None
+        self._phase_done("from_path", time.monotonic() - start)
+        if not callable(getattr(routine, "predict", None)):
+            self.results.emit("no_instance", type=_type_name(type(routine)))
+            raise Refused
+        return routine
+
+    def _replay(self, cls: Any, routine: Any) -> None:
+        keywords = _takes_service_keys(inspect.getfullargspec(cls.predict))
+        first = None  # type: Optional[Dict[str, Any]]
+        steady, count = 0.0, 0
+        with open(self.job["requests"], "rb") as file:
+            for row in file:
+                example = json.loads(row.decode("ascii"))
+                phase = "first_predict" if first is None else "steady_predict"
+                if phase == "first_predict" or count == 0:
+                    self._enter(phase, example["line"])
+                else:
+                    self.results.emit("enter", phase=phase, line=example["line"])
+                seconds = self._predict(routine, example, keywords, phase)
+                if first is None:
+                    first = example
+                    self._phase_done(phase, seconds, 1)
+                else:
+                    steady, count = steady + seconds, count + 1
+        if first is not None and count == 0:
+            # One example alone shows the first call only, which is the slow one: once more, for the figures.
+            self._enter("steady_predict", first["line"])
+            steady, count = self._predict(routine, first, keywords, "steady_predict", judge=False), 1
+        if count:
+            self._phase_done("steady_predict", steady, count)
+
+    def _predict(self, routine: Any, example: Dict[str, Any], keywords: bool, phase: str, judge: bool = True) -> float:
+        request = json.loads(json.dumps(example["request"]))
+        instances = request.pop("instances")
+        rows = len(instances)
+        if self.job["decode_b64"]:
+            instances = _decoded(instances)
+        if keywords:  # where it cannot take them, a check says so, and the rest is still worth knowing
+            request["stats"] = Stats()
+            request.setdefault("signature_name", None)
+        calls = len(self.network.calls)
+        start = time.monotonic()
+        try:
+            result = routine.predict(instances, **request)
+        except BaseException as error:
+            seconds = time.monotonic() - start
+            if judge:
+                self._raised("predict", error, calls, example["line"])
+            if not isinstance(error, Exception):
+                raise Refused from None
+            return seconds
+        seconds = time.monotonic() - start
+        if judge:
+            self._judge(result, rows, example, seconds)
+        return seconds
+
+    def _judge(self, result: Any, rows: int, example: Dict[str, Any], seconds: float) -> None:
+        fields = {"line": example["line"], "seconds": seconds, "instances": rows}  # type: Dict[str, Any]
+        fields["type"] = _type_name(type(result))
+        if not isinstance(result, list):
+            self.results.emit("answer", problem="type", **fields)
+            return
+        fields["rows"] = len(result)
+        try:
+            text = json.dumps(result, allow_nan=False)
+        except (TypeError, ValueError, RecursionError, OverflowError) as error:
+            place, what = next(_misfits(result, "", 0), ("", _text(error)))
+            problem = "nan" if what in ("NaN", "Infinity", "-Infinity") else "json"
+            self.results.emit("answer", problem=problem, place=place, what=what, **fields)
+            return
+        fields["bytes"] = len(text) + len('{"predictions": }')
+        self.answer_bytes += len(text)
+        keep = example["expect"] and self.answer_bytes <= _MAX_ANSWERS
+        self.results.emit("answer", problem=None, answer=text if keep else None, **fields)
+
+
+def _method(cls: Any, name: str) -> Any:
+    """The method of that name; ``None`` where there is none, or only an abstract base's."""
+    method = getattr(cls, name, None)
+    return method if callable(method) and not getattr(method, "__isabstractmethod__", False) else None
+
+
+def _takes_service_keys(spec: inspect.FullArgSpec) -> bool:
+    return spec.varkw is not None or {"stats", "signature_name"} <= set(spec.kwonlyargs)
+
+
+def _misfits(value: Any, place: str, depth: int) -> Iterator[Tuple[str, str]]:
+    """What JSON cannot hold: the place and what is there."""
+    if depth > 200:
+        yield place, "something nested without end"
+    elif isinstance(value, dict):
+        for key, item in value.items():
+            if not (key is None or isinstance(key, (str, int, float, bool))):
+                yield place, "a key of type {}".format(_type_name(type(key)))
+            for misfit in _misfits(item, "{}.{}".format(place, key), depth + 1):
+                yield misfit
+    elif isinstance(value, (list, tuple)):
+        for index, item in enumerate(value):
+            for misfit in _misfits(item, "{}[{}]".format(place, index), depth + 1):
+                yield misfit
+    elif isinstance(value, float):
+        if math.isnan(value):
+            yield place, "NaN"
+        elif math.isinf(value):
+            yield place, "Infinity" if value > 0 else "-Infinity"
+    elif not (value is None or isinstance(value, (str, int, bool))):
+        yield place, _type_name(type(value))
+
+
+def _decoded(value: Any) -> Any:
+    """``{"b64": text}`` at any depth as bytes, as the service does for a model directory that it takes for TensorFlow's."""
+    if isinstance(value, list):
+        return [_decoded(item) for item in value]
+    if isinstance(value, dict):
+        if len(value) == 1 and isinstance(value.get("b64"), str):
+            try:
+                return base64.b64decode(value["b64"])
+            except ValueError:
+                return value
+        return {key: _decoded(item) for key, item in value.items()}
+    return value
+
+
+def _import_modules(parts: List[str]) -> Tuple[Any, int]:
+    """The innermost module of a dotted name, and how many of its parts are modules; none found is ``(None, 0)``."""
+    found = None
+    for depth in range(len(parts)):
+        name = ".".join(parts[: depth + 1])
+        try:
+            __import__(name)
+        except ImportError as error:
+            if error.name != name:
+                raise
+            return found, depth
+        found = sys.modules.get(name)
+    return found, len(parts)
+
+
+def _is_os_error(error: Optional[BaseException]) -> bool:
+    seen = set()  # type: Any
+    while error is not None and id(error) not in seen:
+        seen.add(id(error))
+        if isinstance(error, OSError) and error.errno not in (errno.ENOENT, errno.EACCES):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
+def _type_name(cls: Any) -> str:
+    module = getattr(cls, "__module__", "builtins")
+    name = getattr(cls, "__qualname__", str(cls))
+    return name if module == "builtins" else "{}.{}".format(module, name)
+
+
+def _text(error: BaseException) -> str:
+    try:
+        return str(error)[:_MAX_TEXT]
+    except Exception:
+        return "(its message cannot be read)"
+
+
+def _traceback(error: BaseException, frames: List[traceback.FrameSummary]) -> str:
+    lines = ["Traceback (most recent call last):\n"]
+    lines += traceback.format_list(frames[-30:])
+    lines.append("{}: {}\n".format(_type_name(type(error)), _text(error)))
+    return "".join(lines)[-_MAX_TEXT * 2 :]
+
+
+def main() -> None:
+    with open(sys.argv[1], "rb") as file:
+        job = json.loads(file.read().decode("utf-8"))
+    probe = Probe(job)
+    try:
+        probe.run()
+    except Refused:
+        probe._finish()
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except (OSError, ValueError, AttributeError):
+            pass
+    os._exit(0)  # threads and exit handlers of the author's have no say any more
+
+
+if __name__ == "__main__":
+    main()

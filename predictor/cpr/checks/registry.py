@@ -1,0 +1,112 @@
+"""What a check is: a small function over a frozen subject, with a stable id and the words that explain it."""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, field
+
+from cpr.errors import CprError
+from cpr.examples import Example
+from cpr.isolation import Run
+from cpr.machines import Machine, Runtime, Target, Variant
+from cpr.manifest import Bundle, Finding, Severity
+
+
+@dataclass(frozen=True, slots=True)
+class Subject:
+    """What the checks look at.
+
+    ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
+    ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
+    tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
+    ``None`` where there was none.
+    """
+
+    bundle: Bundle
+    target: Target
+    machine: Machine
+    runtime: Runtime | None
+    sources: Mapping[str, bytes]
+    examples: tuple[Example, ...] = ()
+    runtime_problem: CprError | None = None
+    examples_problem: CprError | None = None
+    run: Run | None = None
+    trees: Mapping[str, ast.Module] = field(default_factory=dict)
+
+    @property
+    def python(self) -> str | None:
+        """``major.minor`` of the Python that the routine will run on; ``None`` where that is the one that proved it."""
+        declared = self.bundle.manifest.python
+        short = None if declared is None else ".".join(declared.split(".")[:2])
+        if self.runtime is not None:
+            return short if short in self.runtime.pythons else self.runtime.python
+        return short
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that a check found; ``remedy`` and ``severity`` where they are not the check's own."""
+
+    where: str
+    message: str
+    remedy: str | None = None
+    severity: Severity | None = None
+
+
+Look = Callable[[Subject], Iterator[Fault]]
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One check. Its ``id`` is stable: it is never given to another check, and a check that goes takes it along.
+
+    ``prevents`` is the platform's own error text (empty where it has none), ``source`` where the rule comes from. ``targets``
+    empty: all of them; ``variant``: only machines that run the routine itself, or only those that run a container.
+    """
+
+    id: str
+    title: str
+    severity: Severity
+    cause: str
+    remedy: str
+    source: str
+    look: Look
+    prevents: str = ""
+    targets: tuple[str, ...] = ()
+    variant: Variant | None = None
+
+    def applies(self, subject: Subject) -> bool:
+        return (not self.targets or subject.target.name in self.targets) and self.variant in (None, subject.machine.variant)
+
+    def findings(self, subject: Subject) -> Iterator[Finding]:
+        """What the check finds in a subject that it applies to."""
+        for fault in self.look(subject):
+            severity = self.severity if fault.severity is None else fault.severity
+            yield Finding(self.id, severity, fault.where, fault.message, fault.remedy or self.remedy)
+
+
+class Family:
+    """The checks of one module, in the order they are written. Use as a decorator."""
+
+    def __init__(self) -> None:
+        self.checks: list[Check] = []
+
+    def check(
+        self,
+        id: str,
+        title: str,
+        *,
+        severity: Severity = Severity.ERROR,
+        cause: str,
+        remedy: str,
+        source: str,
+        prevents: str = "",
+        targets: tuple[str, ...] = (),
+        variant: Variant | None = None,
+    ) -> Callable[[Look], Look]:
+        def register(look: Look) -> Look:
+            self.checks.append(Check(id, title, severity, cause, remedy, source, look, prevents, targets, variant))
+            return look
+
+        return register

@@ -1,0 +1,181 @@
+"""CPR4xx: the author's source at the target's Python, without running it.
+
+Syntax by the parser's own ``feature_version``, the standard library by vermin's table of minimum versions. What a file guards
+itself (``try: import … except ImportError``, ``if sys.version_info``) is left alone.
+"""
+
+from __future__ import annotations
+
+import ast
+import re
+import warnings
+from collections.abc import Iterator
+
+from cpr.checks.registry import Family, Fault, Subject
+
+FAMILY = Family()
+
+_OLDEST = (3, 4)  # below it the parser's feature_version means nothing
+_CATCHING = frozenset(("ImportError", "ModuleNotFoundError", "AttributeError", "NameError", "Exception", "BaseException"))
+
+
+def tree_of(subject: Subject, path: str) -> ast.Module | None:
+    """The parsed member ``path``; ``None`` where it is no Python that this interpreter reads."""
+    return subject.trees.get(path)
+
+
+def parse_all(sources: dict[str, bytes]) -> dict[str, ast.Module]:
+    """Every member that is Python and parses."""
+    trees = {path: _parse(content) for path, content in sources.items() if path.endswith(".py")}
+    return {path: tree for path, tree in trees.items() if isinstance(tree, ast.Module)}
+
+
+def _parse(content: bytes, version: tuple[int, int] | None = None) -> ast.Module | SyntaxError:
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # an invalid escape in the author's source is not ours to report
+            return ast.parse(content, feature_version=version)
+    except SyntaxError as error:
+        return error
+    except (ValueError, RecursionError, MemoryError) as error:
+        return SyntaxError(str(error) or "nested too deep")
+
+
+def _version(subject: Subject) -> tuple[int, int] | None:
+    if subject.python is None:
+        return None
+    major, minor = subject.python.split(".")
+    return int(major), int(minor)
+
+
+def _at(path: str, line: int | None) -> str:
+    return path if line is None else f"{path}:{line}"
+
+
+@FAMILY.check(
+    "CPR401",
+    "A source file is not valid Python",
+    cause="The file does not parse on this Python, nor on the target's.",
+    remedy="Mend the line.",
+    source="the Python parser",
+)
+def syntax(subject: Subject) -> Iterator[Fault]:
+    for path, content in subject.sources.items():
+        if path.endswith(".py") and path not in subject.trees:
+            error = _parse(content)
+            assert isinstance(error, SyntaxError)
+            yield Fault(_at(path, error.lineno), f"It does not parse: {error.msg}.")
+
+
+@FAMILY.check(
+    "CPR402",
+    "The syntax is newer than the target's Python",
+    cause="The target's interpreter cannot parse the file, so the module cannot be imported there.",
+    remedy="Write it in the older syntax, or choose a target with a newer Python.",
+    source="the Python parser, feature_version",
+)
+def newer_syntax(subject: Subject) -> Iterator[Fault]:
+    version = _version(subject)
+    if version is None or version < _OLDEST:
+        return
+    for path in subject.trees:
+        error = _parse(subject.sources[path], version)
+        if isinstance(error, SyntaxError):
+            message = f"Python {subject.python} does not parse it: {_lower(error.msg)}."
+            yield Fault(_at(path, error.lineno), message)
+
+
+@FAMILY.check(
+    "CPR403",
+    "The source uses what the target's Python does not have",
+    cause="A module, function or feature of the standard library came with a newer Python than the target's.",
+    remedy="Use what the older Python has, guard it with `try … except ImportError`, or choose a target with a newer Python.",
+    source="vermin's table of minimum versions",
+)
+def newer_library(subject: Subject) -> Iterator[Fault]:
+    version = _version(subject)
+    if version is None:
+        return
+    for path, tree in subject.trees.items():
+        if isinstance(_parse(subject.sources[path], max(version, _OLDEST)), SyntaxError):
+            continue  # CPR402 has said it
+        for line, feature, needed in features(tree, subject.sources[path]):
+            if needed > version:
+                message = f"{feature} needs Python {needed[0]}.{needed[1]}; the target has {subject.python}."
+                yield Fault(_at(path, line), message)
+
+
+def features(tree: ast.Module, content: bytes) -> Iterator[tuple[int | None, str, tuple[int, int]]]:
+    """What a module uses unguarded: the line, the feature in words, and the lowest Python 3 that has it."""
+    import vermin
+
+    evaluated = not _postpones_annotations(tree)
+    config = vermin.Config()
+    config.set_format(vermin.formats.ParsableFormat())
+    config.set_eval_annotations(evaluated)
+    visitor = vermin.SourceVisitor(config, "", content)
+    visitor.set_no_lines(set())
+    visitor.tour(_Unguarded().visit(ast.parse(content)))
+    visitor.minimum_versions()
+    seen = set()
+    for row in visitor.output_text().splitlines():
+        _, line, _, _, needed, text = row.split(":", 5)
+        found = re.fullmatch(r"~?(\d+)\.(\d+)", needed)
+        name = text.partition("(")[0] if text.startswith("'") else text
+        name = name.replace(" user function decorator", " member")
+        if found and (line, name) not in seen:
+            seen.add((line, name))
+            words = re.sub(r"^'(.+)' (member|module|user function decorator)$", r"\1", text)
+            yield int(line) if line else None, words, (int(found[1]), int(found[2]))
+    if evaluated:
+        for number in _unions(tree):
+            yield number, "an annotation `X | Y`", (3, 10)
+
+
+def _postpones_annotations(tree: ast.Module) -> bool:
+    futures = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
+    return any(name.name == "annotations" for node in futures for name in node.names)
+
+
+def _unions(tree: ast.Module) -> Iterator[int]:
+    for node in ast.walk(tree):
+        if isinstance(node, (ast.arg, ast.AnnAssign)):
+            annotation = node.annotation
+        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
+            annotation = node.returns
+        else:
+            continue
+        if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
+            yield annotation.lineno
+
+
+class _Unguarded(ast.NodeTransformer):
+    """Takes out what runs only where it works: the body of a ``try`` that catches it, an ``if`` that asks for a version."""
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        self.generic_visit(node)
+        if any(_catches(handler.type) for handler in node.handlers):
+            node.body = [ast.copy_location(ast.Pass(), node)]
+        return node
+
+    def visit_If(self, node: ast.If) -> ast.AST:
+        self.generic_visit(node)
+        asked = {
+            name.attr if isinstance(name, ast.Attribute) else name.id
+            for name in ast.walk(node.test)
+            if isinstance(name, (ast.Name, ast.Attribute))
+        }
+        if asked & {"version_info", "TYPE_CHECKING", "hasattr", "PY3", "PY2"}:
+            return ast.copy_location(ast.Pass(), node)
+        return node
+
+
+def _catches(kind: ast.expr | None) -> bool:
+    if kind is None:
+        return True
+    names = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return any(isinstance(name, ast.Name) and name.id in _CATCHING for name in names)
+
+
+def _lower(text: str) -> str:
+    return text[:1].lower() + text[1:]

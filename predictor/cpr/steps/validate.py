@@ -1,0 +1,189 @@
+"""Validate: a bundle is checked for a target and a machine type, and the proof is written beside its manifest."""
+
+from __future__ import annotations
+
+import json
+import os
+import secrets
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+from cpr import checks
+from cpr.archive import read_sdist
+from cpr.checks.source import parse_all
+from cpr.errors import CprError, OutputError, ProjectError, TargetError
+from cpr.examples import Example, read_examples
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
+from cpr.machines import Machine, Runtime, Target, read_target
+from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME, Bundle, Finding, Report, Severity, ValidatedBundle
+from cpr.resources import target_names
+
+Progress = Callable[[str], None]
+
+_RECORD_BYTES = 16 * 1024 * 1024
+
+
+class ValidationFailed(CprError):
+    """A check found an error. ``report`` holds every finding."""
+
+    def __init__(self, report: Report) -> None:
+        errors = [finding for finding in report.findings if finding.severity is Severity.ERROR]
+        first = errors[0]
+        more = f" And {len(errors) - 1} more." if len(errors) > 1 else ""
+        super().__init__(f"{first.check}: {first.message}{more}", first.remedy, first.where)
+        self.report = report
+
+
+def validate(
+    bundle: Bundle,
+    target: str = "ai-platform",
+    machine_type: str | None = None,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    progress: Progress | None = None,
+) -> ValidatedBundle:
+    """The bundle with the report of its checks. ``ValidationFailed`` where one found an error; else as :func:`examine`."""
+    report = examine(bundle, target, machine_type, timeout=timeout, progress=progress)
+    if not report.ok:
+        raise ValidationFailed(report)
+    return ValidatedBundle(bundle, report)
+
+
+def examine(
+    bundle: Bundle,
+    target: str = "ai-platform",
+    machine_type: str | None = None,
+    progress: Progress | None = None,
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    environment: Environment = THIS_INTERPRETER,
+) -> Report:
+    """Check the bundle for a target and a machine type (default: the target's), rehearse it, and write ``validation.json``.
+
+    ``timeout`` bounds the rehearsal, in seconds. Never raises for what a check finds. ``BundleError`` where a file is not what
+    the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable record.
+    """
+    say = progress or _silent
+    aim = read_target(target)
+    machine = aim.machine(machine_type)
+    say(f"Hashing {len(bundle.manifest.all_files)} files")
+    bundle.verify()
+    subject = _subject(bundle, aim, machine)
+    say("Running it in a fresh process")
+    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment)
+    report = _report(subject, run)
+    write_report(bundle, report)
+    return report
+
+
+def stored_validation(bundle: Bundle, target: str | None = None, machine_type: str | None = None) -> ValidatedBundle | None:
+    """The bundle with the report in its ``validation.json``, where that is a report without errors of this very bundle, for
+    this target and machine type (``None``: for any); ``None`` otherwise. ``TargetError`` for an unknown machine type."""
+    path = bundle.root / VALIDATION_NAME
+    try:
+        if path.stat().st_size > _RECORD_BYTES:
+            return None
+        document = json.loads(path.read_bytes())
+        report = Report.from_json(document)
+    except (OSError, ValueError, KeyError, TypeError, RecursionError):
+        return None
+    if not report.ok or report.digest != bundle.manifest.digest or target not in (None, report.target):
+        return None
+    if machine_type is not None:
+        known = report.target in target_names()
+        if not known or read_target(report.target).machine(machine_type).name != report.machine_type:
+            return None
+    return ValidatedBundle(bundle, report)
+
+
+def _silent(_: str) -> None:
+    pass
+
+
+def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject:
+    sdist = read_sdist(bundle.path(bundle.manifest.sdist))
+    sources = {path: content for path, content in sdist.items() if path not in ("setup.py", "PKG-INFO", "setup.cfg")}
+    runtime, runtime_problem = _runtime(bundle, target, machine)
+    examples, examples_problem = _examples(bundle)
+    return checks.Subject(
+        bundle,
+        target,
+        machine,
+        runtime,
+        sources,
+        examples,
+        runtime_problem,
+        examples_problem,
+        trees=parse_all(sources),
+    )
+
+
+def _runtime(bundle: Bundle, target: Target, machine: Machine) -> tuple[Runtime | None, CprError | None]:
+    """The service's runtime where it installs the routine itself; a container brings its own."""
+    if machine.variant != "routine":
+        return None, None
+    try:
+        return target.runtime(bundle.manifest.runtime_version), None
+    except TargetError as error:
+        return None, error
+
+
+def _examples(bundle: Bundle) -> tuple[tuple[Example, ...], CprError | None]:
+    if not bundle.manifest.has_examples:
+        return (), None
+    try:
+        return read_examples(bundle.path(EXAMPLES_NAME)), None
+    except ProjectError as error:
+        return (), error
+
+
+def _report(subject: checks.Subject, run: Run) -> Report:
+    findings = checks.inspect(replace(subject, run=run))
+    return Report(
+        digest=subject.bundle.manifest.digest,
+        target=subject.target.name,
+        machine_type=subject.machine.name,
+        findings=tuple(_relative(finding, subject.bundle.root) for finding in findings),
+        measured=_measured(subject, run),
+        environment=run.environment,
+    )
+
+
+def _relative(finding: Finding, root: Path) -> Finding:
+    """The finding with the bundle's own folder left out of its place: a report travels with the bundle."""
+    where = finding.where.removeprefix(f"{root}{os.sep}")
+    return Finding(finding.check, finding.severity, where, finding.message, finding.remedy)
+
+
+def _measured(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
+    tracebacks = [raised.traceback for raised in run.raised if raised.traceback is not None]
+    return {
+        "isolation": run.grade,
+        "network": run.network,
+        "phases": [phase.to_json() for phase in run.phases],
+        "peak_mib": None if run.peak_mib is None else round(run.peak_mib, 1),
+        "memory_mib": subject.machine.memory_mib,
+        "seconds": round(run.seconds, 3),
+        "examples": len({answer.line for answer in run.answers}),
+        "traceback": tracebacks[0] if tracebacks else None,
+    }
+
+
+def write_report(bundle: Bundle, report: Report) -> None:
+    """Write ``validation.json`` beside the manifest: beside its place first, then renamed."""
+    path = bundle.root / VALIDATION_NAME
+    beside = bundle.root / f".{VALIDATION_NAME}.{secrets.token_hex(4)}"
+    try:
+        try:
+            beside.write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+            beside.replace(path)
+        finally:
+            beside.unlink(missing_ok=True)
+    except OSError as error:
+        raise OutputError(
+            f"The record of the validation cannot be written: {error.strerror}.",
+            "Make the bundle's folder writable, or copy the bundle elsewhere and validate it there.",
+            str(path),
+        ) from None

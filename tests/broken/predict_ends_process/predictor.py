@@ -1,0 +1,10 @@
+import os
+
+
+class Broken:
+    @classmethod
+    def from_path(cls, model_dir):
+        return cls()
+
+    def predict(self, instances, **kwargs):
+        os._exit(4)

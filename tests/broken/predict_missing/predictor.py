@@ -1,0 +1,4 @@
+class Broken:
+    @classmethod
+    def from_path(cls, model_dir):
+        return cls()

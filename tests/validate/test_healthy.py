@@ -1,0 +1,118 @@
+"""No false alarms: routines that are odd and fine pass with no error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.routines import write_routine
+
+from cpr.manifest import Severity
+from cpr.steps.build import build
+from cpr.steps.validate import examine
+
+NESTED = '''\
+"""A package with a relative import, a data file and a pickled preprocessor of its own."""
+import os
+import pickle
+
+from ..words import WORDS
+
+
+class Counter:
+    def __call__(self, text):
+        return sum(word in WORDS for word in text.split())
+
+
+class Model:
+    @classmethod
+    def from_path(cls, model_dir):
+        model = cls.__new__(cls)
+        with open(os.path.join(model_dir, "preprocessor.pkl"), "rb") as file:
+            model.count = pickle.load(file)
+        return model
+
+    def predict(self, instances, *, top_k=1, **kwargs):
+        return [self.count(text) * top_k for text in instances]
+'''
+
+WORDS = """\
+import os
+
+with open(os.path.join(os.path.dirname(__file__), "words.txt")) as file:
+    WORDS = file.read().split()
+"""
+
+ODD = '''\
+"""No **kwargs, but the keywords that the service adds; a class method as predict; guarded imports; threads; noise."""
+import sys
+import threading
+import warnings
+
+try:
+    from zoneinfo import ZoneInfo
+except ImportError:
+    ZoneInfo = None
+
+if sys.version_info >= (3, 9):
+    from functools import cache
+else:
+    cache = None
+
+
+class Odd:
+    @staticmethod
+    def from_path(model_dir):
+        threading.Thread(target=threading.Event().wait, daemon=False).start()
+        warnings.warn("a warning is no error")
+        print("noise", file=sys.stderr)
+        return Odd
+
+    @classmethod
+    def predict(cls, instances, *, stats=None, signature_name=None):
+        with stats.time("work"):
+            return [{"answer": None, "deep": [[value, True, 1e300]]} for value in instances]
+'''
+
+
+PICKLED = b"cwords_package.deep.model\nCounter\n)R."
+"""``Counter()`` of the package, pickled where the package was importable."""
+
+
+def problems(routine: Path, machine: str) -> list[str]:
+    report = examine(build(routine), machine_type=machine)
+    assert report.measured["examples"] == 1
+    return [f"{finding.check} {finding.message}" for finding in report.findings if finding.severity is not Severity.NOTE]
+
+
+@pytest.mark.parametrize("machine", ["mls1-c1-m2", "n1-standard-2"])
+def test_a_package_with_a_pickled_preprocessor(tmp_path: Path, machine: str) -> None:
+    files = {
+        "routine.yaml": "name: words\nversion: 2.0.dev3\npredictor: words_package.deep.model.Model\nlabels: {team: search}\n",
+        "words_package/__init__.py": "",
+        "words_package/words.py": WORDS,
+        "words_package/words.txt": "red green blue",
+        "words_package/deep/__init__.py": "",
+        "words_package/deep/model.py": NESTED,
+        "model/preprocessor.pkl": PICKLED.decode(),
+        "examples.jsonl": json.dumps({"instances": ["a red red fox", "x"], "top_k": 2, "expect": {"predictions": [4, 0]}}),
+    }
+    assert problems(write_routine(tmp_path / "routine", files=files), machine) == []
+
+
+def test_an_odd_class(tmp_path: Path) -> None:
+    files = {
+        "routine.yaml": "name: odd-one\nversion: 1.0+local.1\npredictor: predictor.Odd\n",
+        "predictor.py": ODD,
+        "model/model.h5": "not read",
+        "model/one/saved_model.pb": "",
+        "model/two/saved_model.pb": "",
+        "examples.jsonl": '{"instances": [0.5, "x"]}',
+    }
+    assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c4-m2") == []
+
+
+def test_no_instances_no_predictions(tmp_path: Path) -> None:
+    files = {"examples.jsonl": '{"instances": [], "expect": {"predictions": []}}'}
+    assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c1-m2") == []
