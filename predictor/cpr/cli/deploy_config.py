@@ -1,0 +1,90 @@
+"""``cpr deploy-config``: write the files that deploy a bundle."""
+
+from __future__ import annotations
+
+import argparse
+from pathlib import Path
+
+from cpr import resources
+from cpr.cli.bundles import is_uri, open_bundle
+from cpr.cli.console import Console, Outcome
+from cpr.errors import UsageError
+from cpr.manifest import Bundle, DeployConfig, PublishedBundle
+from cpr.steps.targets import at_uri, deploy_config, write_config
+from cpr.storage import read_published
+
+_EPILOG = """\
+example:
+  cpr deploy-config dist/iris-1.0 --uri gs://my-bucket/routines --target vertex-ai --machine-type n1-standard-4
+  cpr deploy-config gs://my-bucket/routines/iris/1.0 --target ai-platform
+"""
+
+
+def configure(parser: argparse.ArgumentParser) -> None:
+    parser.description = "Write the files that deploy a bundle on a machine of a target, and the script that applies them."
+    parser.epilog = _EPILOG
+    parser.add_argument("bundle", metavar="BUNDLE_OR_URI", help="a bundle on disk, or the URI that it was published at")
+    parser.add_argument("--target", required=True, metavar="T", help=f"one of {', '.join(resources.target_names())}")
+    parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's own)")
+    parser.add_argument("--uri", help="for a bundle on disk: where it is, or will be, uploaded to")
+    parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: deploy-TARGET-MACHINE)")
+    add_place(parser)
+
+
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The options that ``cpr ship`` has, too."""
+    parser.add_argument("--project", metavar="P", help="the Google Cloud project (default: the script asks for it)")
+    parser.add_argument("--region", metavar="R", help="the region (default: the target's own)")
+    parser.add_argument("--image", metavar="I", help="the image of a container (default: one in Artifact Registry)")
+    parser.add_argument("--bake-weights", action="store_true", help="put the model into the image of a container")
+
+
+def run(args: argparse.Namespace, console: Console) -> Outcome:
+    published, source = _published(args.bundle, args.uri, console)
+    config = deploy_config(
+        published,
+        args.target,
+        args.machine_type,
+        project=args.project,
+        region=args.region,
+        image=args.image,
+        bake_weights=args.bake_weights,
+        source=source,
+    )
+    folder = output_folder(config, args.output)
+    files = write_config(config, folder)
+    for note in config.notes:
+        console.note(f"note: {note}")
+    return Outcome(document(config, folder, files), text(folder, files))
+
+
+def output_folder(config: DeployConfig, given: str | None) -> Path:
+    """Where the files go: as given, or a folder named for target and machine, here."""
+    return Path(given if given is not None else f"deploy-{config.target}-{config.machine_type}")
+
+
+def document(config: DeployConfig, folder: Path, files: tuple[str, ...]) -> dict[str, object]:
+    """The JSON document; ``files`` are paths from the current folder on, as every path that cpr prints."""
+    return {
+        "target": config.target,
+        "machine_type": config.machine_type,
+        "output": str(folder),
+        "files": [str(folder / path) for path in files],
+        "notes": list(config.notes),
+    }
+
+
+def text(folder: Path, files: tuple[str, ...]) -> str:
+    """The same for a person."""
+    lines = [f"Wrote {len(files)} files to {folder}:", *(f"  {path}" for path in files)]
+    return "\n".join([*lines, f"Read {folder / 'README.md'}, then run {folder / 'deploy.sh'}."])
+
+
+def _published(name: str, uri: str | None, console: Console) -> tuple[PublishedBundle, Bundle | None]:
+    if is_uri(name):
+        if uri is not None:
+            raise UsageError("--uri is for a bundle on disk, and a URI was named.", "Leave one of the two out.", "--uri")
+        return read_published(name), None
+    bundle = open_bundle(name, console)
+    # Without a place, the folder itself: a target that reads from a bucket refuses it and says what it needs.
+    return at_uri(bundle, str(bundle.root.resolve()) if uri is None else uri), bundle
