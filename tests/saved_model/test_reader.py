@@ -1,0 +1,230 @@
+"""The reader against TensorFlow: every field of every model."""
+
+import subprocess
+import sys
+
+import pytest
+
+from cpr.errors import ModelError
+from cpr.saved_model import read_saved_model
+from cpr.saved_model.dtypes import dtype_name, element_size, numbers_by_enum_name
+
+MODELS = (
+    "keras",
+    "module",
+    "no_signature",
+    "no_variables",
+    "tf1_builder",
+    "tf1_composite",
+    "tf1_constant",
+    "vocabulary",
+)
+
+KINDS = {"RAGGED_TENSOR_SPEC": "ragged", "SPARSE_TENSOR_SPEC": "sparse"}
+
+
+def as_says(info):
+    """A ``TensorInfo`` in the words of ``tensorflow_says.py``."""
+    fact = {"dtype": info.dtype, "shape": None if info.shape is None else list(info.shape)}
+    if info.kind is None:
+        return fact | {"tensor": info.name}
+    if info.kind == "coo_sparse":
+        return fact | {"names": [component.name for component in info.components]}
+    return fact | {"kind": info.kind, "components": [as_says(component) for component in info.components]}
+
+
+def expected(fact):
+    fact = dict(fact)
+    if "class" in fact:
+        fact["kind"] = KINDS.get(fact.pop("class"), fact.pop("class_name"))
+        fact.pop("class_name", None)
+        fact["components"] = [expected(component) for component in fact["components"]]
+    return fact
+
+
+@pytest.mark.parametrize("suffix", ["", "_text"], ids=["pb", "pbtxt"])
+@pytest.mark.parametrize("name", MODELS)
+def test_every_field_is_what_tensorflow_says(tensorflow_says, name, suffix):
+    says = tensorflow_says.models[name]["meta_graphs"]
+    model = read_saved_model(tensorflow_says.folder / (name + suffix))
+    assert len(model.meta_graphs) == len(says)
+    for graph, fact in zip(model.meta_graphs, says, strict=True):
+        assert list(graph.tags) == fact["tags"]
+        assert graph.tensorflow_version == fact["tensorflow_version"]
+        assert graph.ops == fact["ops"]
+        assert sorted(graph.assets) == fact["assets"]
+        assert graph.has_objects == fact["has_objects"]
+        assert graph.signatures.keys() == fact["signatures"].keys()
+        for key, signature in graph.signatures.items():
+            said = fact["signatures"][key]
+            assert signature.method_name == said["method_name"]
+            for side in ("inputs", "outputs"):
+                found = {name: as_says(info) for name, info in getattr(signature, side).items()}
+                # A composite has no shape of its own: TensorFlow reads the absent one as a scalar's.
+                wanted = {name: expected(info) for name, info in said[side].items()}
+                assert without_composite_shape(found) == without_composite_shape(wanted)
+
+
+def without_composite_shape(tensors):
+    return {name: clean(info) for name, info in tensors.items()}
+
+
+def clean(info):
+    if "kind" not in info:
+        return info
+    kept = {key: value for key, value in info.items() if key not in ("shape", "dtype")}
+    return kept | {"components": [clean(component) for component in info["components"]]}
+
+
+def test_the_models_cover_what_matters(tensorflow_says):
+    assert set(MODELS) == {name for name in tensorflow_says.models if not name.startswith("checkpoint_")}
+    infos = [
+        info
+        for name in MODELS
+        for graph in read_saved_model(tensorflow_says.folder / name).meta_graphs
+        for signature in graph.signatures.values()
+        for info in signature.inputs.values()
+    ]
+    assert {"float32", "float64", "int64", "uint8", "string", "bool", "complex64"} <= {info.dtype for info in infos}
+    assert {None, "ragged", "coo_sparse"} <= {info.kind for info in infos}
+    assert any(info.shape is None and info.kind is None for info in infos)
+    assert any(info.shape == () for info in infos)
+    assert any(info.shape and None in info.shape for info in infos)
+
+
+def test_sparse_components_have_the_types_of_the_format(models):
+    (graph,) = read_saved_model(models / "tf1_composite").meta_graphs
+    sparse = graph.signatures["serving_default"].inputs["sparse"]
+    assert (sparse.dtype, sparse.shape) == ("float32", (None, 7))
+    assert [(item.dtype, item.shape) for item in sparse.components] == [
+        ("float32", (None,)),
+        ("int64", (None, 2)),
+        ("int64", (2,)),
+    ]
+
+
+def test_hooks_are_not_callable_signatures(models):
+    (graph,) = read_saved_model(models / "module").meta_graphs
+    assert "__saved_model_init_op" in graph.signatures
+    assert set(graph.callable_signatures) == {"serving_default", "mixed"}
+
+
+def test_the_file_itself_may_be_named(models):
+    assert read_saved_model(models / "module" / "saved_model.pb") == read_saved_model(models / "module")
+
+
+def test_data_types_are_tensorflows(tensorflow_says):
+    for number, name, size in tensorflow_says.types.values():
+        assert dtype_name(number) == name
+        if number < 100:
+            assert (element_size(number) or 0) == size
+    assert numbers_by_enum_name() == {name: number for name, (number, _, _) in tensorflow_says.types.items()}
+    assert dtype_name(99) == "dtype_99"
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "empty"),
+        (b"\x08\x01", "no graph"),
+        (b"\x12\x05\x0a", "longer than what holds it"),
+        (b"\x12\x00\x12", "ends within"),
+        (b"\x10\x01", "wire type 0, not 2"),
+        (b"\x0b\x12\x00", "wire type 3"),
+        (b"\x02\x00", "field number 0"),
+        (b"\x12\x04\x0a\x02\x22\x7f", "longer than what holds it"),
+        (b"\x12\x05\x0a\x03\x22\x01\xff", "not UTF-8"),
+        (b"\x08" + b"\xff" * 10 + b"\x01", "longer than 10 bytes"),
+        (b"\x08" + b"\xff" * 9 + b"\x7f", "above 64 bits"),
+        (b"\x12\xff\xff\xff\xff\xff\xff\xff\xff\x7f", "longer than what holds it"),
+    ],
+)
+def test_broken_bytes_are_named(tmp_path, content, said):
+    (tmp_path / "saved_model.pb").write_bytes(content)
+    with pytest.raises(ModelError, match=said) as caught:
+        read_saved_model(tmp_path)
+    assert caught.value.where == str(tmp_path / "saved_model.pb")
+    assert caught.value.remedy
+
+
+def message(number, content):
+    assert len(content) < 1 << 14
+    return bytes([number << 3 | 2, len(content) & 127 | 128, len(content) >> 7]) + content
+
+
+def test_tensors_nested_without_end_are_refused(tmp_path):
+    info = b""
+    for _ in range(300):
+        info = message(5, message(2, info))
+    entry = message(1, b"x") + message(2, info)
+    (tmp_path / "saved_model.pb").write_bytes(message(2, message(5, message(2, message(1, entry)))))
+    with pytest.raises(ModelError, match="nested too deep"):
+        read_saved_model(tmp_path)
+
+
+def test_a_negative_dimension_is_refused(tmp_path):
+    shape = message(2, b"\x08" + b"\xfe" + b"\xff" * 8 + b"\x01")
+    entry = message(1, b"x") + message(2, message(3, shape))
+    (tmp_path / "saved_model.pb").write_bytes(message(2, message(5, message(2, message(1, entry)))))
+    with pytest.raises(ModelError, match=r"dimension .* is -2"):
+        read_saved_model(tmp_path)
+
+
+def test_a_large_file_is_read_without_a_copy_in_memory(tmp_path, models):
+    """A constant of 512 MB in the graph, as a hole in the file: only what is wanted is touched."""
+    source = (models / "module" / "saved_model.pb").read_bytes()
+    bulk = 512 << 20
+    node = b"\x0a\x01c\x12\x05Const"
+    # meta_graphs { graph_def { node { name: "c" op: "Const" attr { … bulk bytes … } } } }
+    attr = b"\x2a" + varint(bulk)
+    graph = b"\x0a" + varint(len(node) + len(attr) + bulk) + node + attr
+    inner = b"\x12" + varint(len(graph) + bulk)
+    outer = b"\x12" + varint(len(inner) + len(graph) + bulk)
+    path = tmp_path / "saved_model.pb"
+    with open(path, "wb") as file:
+        file.write(source + outer + inner + graph)
+        file.truncate(file.tell() + bulk)
+    code = (
+        "import resource, sys\n"
+        "from cpr.saved_model import read_saved_model\n"
+        "first = read_saved_model(sys.argv[2])\n"
+        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+        "model = read_saved_model(sys.argv[1])\n"
+        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, dict(model.meta_graphs[1].ops))\n"
+    )
+    done = subprocess.run(
+        [sys.executable, "-c", code, str(path), str(models / "module")], capture_output=True, text=True, check=True
+    )
+    grown, ops = done.stdout.split(maxsplit=1)
+    assert ops.strip() == "{'Const': 1}"
+    assert int(grown) < 20_000, "KiB"
+
+
+def varint(value):
+    encoded = bytearray()
+    while value > 127:
+        encoded.append(value & 127 | 128)
+        value >>= 7
+    encoded.append(value)
+    return bytes(encoded)
+
+
+def test_no_folder_and_no_model_are_errors(tmp_path):
+    with pytest.raises(ModelError, match="not a folder"):
+        read_saved_model(tmp_path / "absent")
+    with pytest.raises(ModelError, match=r"no saved_model\.pb"):
+        read_saved_model(tmp_path)
+
+
+def test_nothing_heavy_is_imported(models):
+    code = (
+        "import sys\n"
+        "from cpr.saved_model import read_saved_model, read_checkpoint_index\n"
+        "from cpr.saved_model.survey import survey\n"
+        "survey(sys.argv[1]); read_saved_model(sys.argv[1])\n"
+        "heavy = {'tensorflow', 'numpy', 'google.protobuf', 'yaml', 'packaging'} & set(sys.modules)\n"
+        "print(sorted(heavy))\n"
+    )
+    for name in ("module", "module_text"):
+        done = subprocess.run([sys.executable, "-c", code, str(models / name)], capture_output=True, text=True, check=True)
+        assert done.stdout.strip() == "[]"
