@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from support.routines import write_routine
 
+pytest_plugins = ["support.buckets"]
+
 REPOSITORY = Path(__file__).resolve().parent.parent
 
 

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import io
 import os
 import sys
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from cpr.cli.console import Console, Outcome
 from cpr.errors import CprError, UsageError
@@ -36,11 +37,18 @@ class _Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         raise UsageError(f"{message[0].upper()}{message[1:]}.", f"See `{self.prog} --help`.")
 
+    def print_help(self, file: Any = None) -> None:
+        """Its own passes over what cannot be written."""
+        print(self.format_help(), end="", flush=True)
+
 
 def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
     console = Console(json="--json" in arguments, quiet="-q" in arguments or "--quiet" in arguments)
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")  # a terminal that lacks a character is no reason to fail
     debug = "--debug" in arguments
     if not debug:
         # TensorFlow's own chatter about processors and drivers, of no use to a person; what goes wrong is raised, not logged.
@@ -56,15 +64,23 @@ def main(argv: list[str] | None = None) -> int:
         console.note("Interrupted.")
         return 130
     except BrokenPipeError:
-        # The reader has gone (`cpr … | head`): nothing is left to say, and the interpreter must not try at exit.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _forget_output()  # the reader has gone (`cpr … | head`): nothing is left to say
         return 1
     except OSError as error:
+        _forget_output()
         if debug:
             raise
         where = None if error.filename is None else str(error.filename)
         console.error(CprError(f"{error.strerror or error}.", "Check the path, its permissions and the free space.", where))
         return 1
+
+
+def _forget_output() -> None:
+    """Let what standard output could not take go to nowhere, or the interpreter tries again at its end."""
+    try:
+        sys.stdout.flush()
+    except OSError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
 
 
 def _run(arguments: list[str], console: Console) -> int:
@@ -124,9 +140,4 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def run() -> NoReturn:
     """The console script."""
-    status = main()
-    try:
-        sys.stdout.flush()
-    except OSError:
-        status = 1
-    sys.exit(status)
+    sys.exit(main())

@@ -68,7 +68,7 @@ class Console:
         print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
 
     def _document(self, schema: str, document: Mapping[str, Any]) -> None:
-        print(json.dumps({"schema": schema, **document}, indent=2, ensure_ascii=False), flush=True)
+        print(json.dumps({"schema": schema, **document}, indent=2), flush=True)  # ASCII, so that every terminal can take it
 
 
 def printable(text: str) -> str:

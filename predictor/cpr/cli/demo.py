@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr import client, resources, runtime
+from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome, size_text
 from cpr.errors import MissingExtra
 from cpr.examples import compare, read_examples
@@ -162,7 +163,9 @@ def _predict(tale: _Tale, published: PublishedBundle, place: Path) -> bool:
     with tale.step("predict", "Predict: the bundle from the bucket, in process and over HTTP (cpr predict, cpr serve)") as tell:
         fetched = fetch_bundle(published.uri, place / "fetched")
         body = dict(read_examples(fetched.path(EXAMPLES_NAME))[0].request)
-        with runtime.load(fetched) as routine:
+        with without_chatter():
+            routine = runtime.load(fetched)
+        with routine:
             here = routine.predict(body)
             with serving.running(routine) as url:
                 there = client.predict(url, body)

@@ -1,0 +1,114 @@
+"""The frame that every verb runs in: help, usage, streams, exit statuses."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from support.command import cpr
+
+from cpr.cli import VERBS
+from cpr.cli.console import printable, size_text
+
+
+def test_help_names_every_verb() -> None:
+    ran = cpr("--help")
+    assert ran.status == 0
+    for verb, summary in VERBS.items():
+        assert verb in ran.out
+        assert summary in ran.out
+
+
+def test_no_verb_is_wrong_usage_and_shows_the_help() -> None:
+    ran = cpr()
+    assert ran.status == 2
+    assert "verbs:" in ran.out
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_every_verb_has_help_with_an_example(verb: str) -> None:
+    ran = cpr(verb, "--help")
+    assert ran.status == 0, ran.err
+    assert f"usage: cpr {verb}" in ran.out
+    assert "example" in ran.out
+    assert f"cpr {verb}" in ran.out.partition("example")[2]
+    for option in ("--json", "--quiet", "--debug"):
+        assert option in ran.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message", "remedy"),
+    [
+        (["biuld"], "no verb 'biuld'", "cpr build"),
+        (["zzz"], "no verb 'zzz'", "cpr --help"),
+        (["build", "--nothing"], "nrecognized arguments: --nothing", "cpr build --help"),
+        (["upload"], "required: BUNDLE, DEST_URI", "cpr upload --help"),
+    ],
+)
+def test_wrong_usage(arguments: list[str], message: str, remedy: str) -> None:
+    ran = cpr(*arguments)
+    assert (ran.status, ran.out) == (2, "")
+    assert message in ran.err
+    assert f"fix: {'Did you mean' if remedy == 'cpr build' else 'See'} `{remedy}`" in ran.err
+    document = cpr(*arguments, "--json")
+    assert (document.status, document.err) == (2, "")
+    assert message in document.error["message"]
+    assert document.error["type"] == "UsageError"
+
+
+def test_an_error_is_a_document_with_json(tmp_path: Path) -> None:
+    ran = cpr("--json", "build", tmp_path / "nowhere")
+    assert (ran.status, ran.err) == (1, "")
+    assert list(ran.error) == ["type", "message", "remedy", "where"]
+    assert ran.error["type"] == "ProjectError"
+    assert ran.error["where"] == str(tmp_path / "nowhere")
+
+
+def test_a_traceback_only_with_debug(tmp_path: Path) -> None:
+    command = [sys.executable, "-m", "cpr", "build", "--debug", str(tmp_path)]
+    done = subprocess.run(command, capture_output=True, text=True)
+    assert "Traceback" in done.stderr
+    assert "ProjectError" in done.stderr
+
+
+def test_a_reader_that_leaves_is_no_error(tiny: Path) -> None:
+    script = f"{sys.executable} -m cpr build {tiny} --json | head -c 1; echo ${{PIPESTATUS[0]}}"
+    done = subprocess.run(["bash", "-c", script], capture_output=True, text=True)
+    assert done.stderr == ""
+    assert done.stdout.split("{")[1].strip() in ("0", "1")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
+def test_a_full_standard_output_is_told(tiny: Path) -> None:
+    for arguments in (["--help"], ["build", str(tiny)]):
+        with open("/dev/full", "w") as full:
+            done = subprocess.run([sys.executable, "-m", "cpr", *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
+        assert done.returncode == 1
+        assert "No space left" in done.stderr
+        assert "Traceback" not in done.stderr
+
+
+def test_a_terminal_that_lacks_characters(tmp_path: Path) -> None:
+    ran = cpr("build", tmp_path / "höhle", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
+    assert ran.status == 1
+    assert "h\\xf6hle" in ran.err
+    assert cpr("--json", "build", tmp_path / "höhle").error["where"].endswith("höhle")
+
+
+def test_what_a_terminal_would_act_on_is_written_out() -> None:
+    assert printable("a\x1b[31mb\r\nc") == "a\\x1b[31mb\\r\nc"
+
+
+@pytest.mark.parametrize(
+    ("count", "text"), [(0, "0 B"), (999, "999 B"), (1000, "1.0 KB"), (450_000_000, "450.0 MB"), (2 * 10**12, "2000.0 GB")]
+)
+def test_sizes(count: int, text: str) -> None:
+    assert size_text(count) == text
+
+
+def test_from_another_directory(tiny: Path, tmp_path: Path) -> None:
+    assert cpr("build", os.path.relpath(tiny, tmp_path), cwd=tmp_path).status == 0
+    assert cpr("build", cwd=tiny).status == 0

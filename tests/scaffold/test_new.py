@@ -1,0 +1,173 @@
+"""`cpr new`: from a template, and from a routine of an older platform."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from support.command import cpr
+
+from cpr import resources, runtime
+from cpr.errors import ProjectError
+from cpr.project import read_routine
+from cpr.steps.adopt import adopt
+from cpr.steps.build import build
+from cpr.steps.scaffold import scaffold
+
+LEGACY = '''\
+import os
+
+
+class Doubler(object):
+    def __init__(self, bias):
+        self._bias = bias
+
+    def predict(self, instances, **kwargs):
+        return [2 * value + self._bias for value in instances]
+
+    @classmethod
+    def from_path(cls, model_dir):
+        with open(os.path.join(model_dir, "bias.txt")) as file:
+            return cls(int(file.read()))
+'''
+
+SETUP = """\
+import boom_if_run
+from setuptools import setup, find_packages
+
+REQUIRED = ["six>=1.10", "numpy"]
+
+setup(name="doubler", version="0.7", packages=find_packages(), install_requires=REQUIRED, scripts=["doubler.py"])
+"""
+
+VERTEX = '''\
+import os
+import shutil
+
+
+class Halver:
+    def load(self, artifacts_uri):
+        shutil.copytree(artifacts_uri, ".", dirs_exist_ok=True)
+        with open("bias.txt") as file:
+            self._bias = int(file.read())
+
+    def preprocess(self, body):
+        return body["instances"], body["parameters"].get("scale", 1)
+
+    def predict(self, inputs):
+        values, scale = inputs
+        return [value / 2 * scale + self._bias for value in values]
+
+    def postprocess(self, values):
+        return {"predictions": values}
+'''
+
+
+@pytest.mark.parametrize("template", resources.template_names())
+def test_a_template_is_a_routine_that_builds(tmp_path: Path, template: str) -> None:
+    folder = scaffold(tmp_path / "my_own", template)
+    routine = read_routine(folder)
+    assert routine.name == "my_own"
+    assert routine.examples is not None
+    assert build(folder).manifest.name == "my_own"
+    assert (folder / ".gitignore").is_file()
+    assert "cpr validate" in (folder / "README.md").read_text()
+
+
+def test_the_document_and_what_comes_next(tmp_path: Path) -> None:
+    ran = cpr("new", "first", cwd=tmp_path)
+    assert "cpr validate first" in ran.out
+    assert cpr("new", "second", "--template", "minimal", "--json", cwd=tmp_path).document == {
+        "schema": "cpr.new/1",
+        "project": "second",
+    }
+
+
+@pytest.mark.parametrize(
+    ("arguments", "status", "message", "remedy"),
+    [
+        (["new", "x", "--template", "imgae"], 2, "no template 'imgae'", "'image'"),
+        (["new", "full"], 1, "not empty", "not there yet"),
+        (["new", "My Model"], 1, "'my_model'", "Name the folder so"),
+        (["new", "/proc/x/y"], 1, "cannot be written", "where you may write"),
+        (["new", "x", "--from", "nowhere"], 1, "no folder nowhere", "old routine"),
+        (["new", "x", "--from", "full"], 1, "No class there", "setup.py"),
+    ],
+)
+def test_what_cannot_be_started(tmp_path: Path, arguments: list[str], status: int, message: str, remedy: str) -> None:
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "file").write_text("")
+    ran = cpr(*arguments, cwd=tmp_path)
+    assert ran.status == status
+    assert message in ran.err
+    assert remedy in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["full"]
+
+
+def write(folder: Path, **files: str) -> Path:
+    folder.mkdir(parents=True)
+    for name, content in files.items():
+        (folder / name.replace("_dot_", ".")).write_text(content)
+    return folder
+
+
+def test_an_ai_platform_routine_is_adopted_without_running_it(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", setup_dot_py=SETUP, doubler_dot_py=LEGACY)
+    folder, notes = adopt(legacy, tmp_path / "doubler")
+    routine = read_routine(folder)
+    assert str(routine.predictor) == "doubler.Doubler"
+    assert (routine.name, routine.version) == ("doubler", "0.7")
+    assert routine.requirements == ("six>=1.10", "numpy")
+    assert notes == ("model/ is empty: copy there what the old version had at its deploymentUri",)
+    (folder / "model" / "bias.txt").write_text("1")
+    with runtime.load(build(folder)) as loaded:
+        assert loaded.predict({"instances": [1, 2]}) == [3, 5]
+
+
+def test_a_vertex_routine_gets_an_adapter(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", halver_dot_py=VERTEX, requirements_dot_txt="# pinned\nsix==1.16  # why\n-r more.txt\n")
+    (legacy / "model").mkdir()
+    (legacy / "model" / "bias.txt").write_text("1")
+    ran = cpr("new", tmp_path / "halver", "--from", legacy)
+    assert ran.status == 0, ran.err
+    assert "calls your Halver" in ran.out
+    assert "set one in routine.yaml" in ran.out
+    routine = read_routine(tmp_path / "halver")
+    assert routine.requirements == ("six==1.16",)
+    here = Path.cwd()
+    with runtime.load(build(tmp_path / "halver")) as loaded:
+        assert loaded.predict({"instances": [1, 2], "scale": 4}) == [3, 5]
+    assert Path.cwd() == here
+
+
+def test_model_files_at_the_root_move_into_the_model_directory(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", doubler_dot_py=LEGACY, model_dot_pkl="x")
+    folder, notes = adopt(legacy, tmp_path / "doubler")
+    assert (folder / "model" / "model.pkl").is_file()
+    assert "moved model.pkl into model/" in notes
+
+
+@pytest.mark.parametrize(
+    ("files", "message"),
+    [
+        ({"a_dot_py": LEGACY, "b_dot_py": LEGACY}, "a.Doubler, b.Doubler"),
+        ({"a_dot_py": "def f(:\n"}, "cannot be parsed"),
+        ({"a_dot_py": LEGACY, "setup_dot_py": "print 'python 2'\n"}, "cannot be parsed"),
+        ({"a_dot_py": "class A:\n    def predict(self): pass\n"}, "No class there"),
+    ],
+)
+def test_what_cannot_be_adopted(tmp_path: Path, files: dict[str, str], message: str) -> None:
+    legacy = write(tmp_path / "old", **files)
+    with pytest.raises(ProjectError, match=message):
+        adopt(legacy, tmp_path / "new")
+    assert not (tmp_path / "new").exists()
+    with pytest.raises(ProjectError, match="inside the old one"):
+        adopt(legacy, legacy / "new")
+
+
+def test_the_adopted_config_is_plain_yaml(tmp_path: Path) -> None:
+    folder, _ = adopt(write(tmp_path / "old", a_dot_py=LEGACY), tmp_path / "new_one")
+    text = (folder / "routine.yaml").read_text()
+    assert text.startswith("name: new_one\nversion: ")
+    assert json.dumps(str(read_routine(folder).predictor)) == '"a.Doubler"'
