@@ -19,6 +19,9 @@ from cpr.errors import BundleError
 FORMAT = 1
 """The manifest format this release writes, and the newest that it reads."""
 
+MAX_RECORD_BYTES = 16 * 1024 * 1024
+"""What a manifest or a validation record may have: room for a hundred times the files that any target takes."""
+
 MANIFEST_NAME = "manifest.json"
 VALIDATION_NAME = "validation.json"
 MODEL_DIR = "model"
@@ -194,9 +197,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         saved_model=_optional(document["saved_model"], "saved_model"),
         tags=None if tags is None else _strings(tags, "tags"),
         signature=_optional(document["signature"], "signature"),
-        labels=tuple(
-            (key, _typed(value, str, "labels")) for key, value in _typed(document["labels"], dict, "labels").items()
-        ),
+        labels=tuple((key, _typed(value, str, "labels")) for key, value in _typed(document["labels"], dict, "labels").items()),
         description=_typed(document["description"], str, "description"),
         tool=Tool(_typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
     )
@@ -204,6 +205,9 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         raise ValueError("no source distribution is listed")
     if len({entry.path for entry in manifest.all_files}) != len(manifest.all_files):
         raise ValueError("a file is listed twice")
+    for entry in manifest.all_files:
+        if entry.path != EXAMPLES_NAME and not entry.path.startswith((f"{MODEL_DIR}/", f"{PACKAGES_DIR}/")):
+            raise ValueError(f"{entry.path} is at no place that a bundle has")
     # Both become folders in a bucket and parts of shell scripts: never trust the text.
     if not re.fullmatch(r"[a-z][a-z0-9_-]*", manifest.name) or not re.fullmatch(r"[0-9A-Za-z.!+]+", manifest.version):
         raise ValueError(f"name {manifest.name!r} or version {manifest.version!r} is not allowed")
@@ -258,6 +262,8 @@ class Bundle:
         root = Path(root)
         path = root / MANIFEST_NAME
         try:
+            if path.stat().st_size > MAX_RECORD_BYTES:
+                raise BundleError("The manifest is too large.", "Build the bundle anew with `cpr build`.", str(path))
             text = path.read_bytes()
         except FileNotFoundError:
             raise BundleError(
@@ -275,6 +281,24 @@ class Bundle:
     @property
     def model_dir(self) -> Path:
         return self.root / MODEL_DIR
+
+    def report(self) -> Report | None:
+        """The validation record beside the manifest; ``None`` where there is none, or one about other content.
+
+        ``BundleError`` where it cannot be read.
+        """
+        path = self.root / VALIDATION_NAME
+        try:
+            if path.stat().st_size > MAX_RECORD_BYTES:
+                raise ValueError("it is too large")
+            report = Report.from_text(path.read_bytes(), str(path))
+        except FileNotFoundError:
+            return None
+        except (OSError, ValueError) as error:
+            raise BundleError(
+                f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", str(path)
+            ) from None
+        return report if report.digest == self.manifest.digest else None
 
     def verify(self, entries: Iterable[FileEntry] | None = None) -> None:
         """Hash ``entries`` (default: every file) and raise ``BundleError`` at the first that is missing or differs."""
@@ -354,6 +378,20 @@ class Report:
     @property
     def ok(self) -> bool:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def to_text(self) -> str:
+        """The text of ``validation.json``; ``from_text(to_text())`` is the same value."""
+        return json.dumps(self.to_json(), indent=2) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str | bytes, where: str = VALIDATION_NAME) -> Report:
+        """Read ``validation.json``; a ``BundleError`` says what is wrong with it."""
+        try:
+            return cls.from_json(_typed(json.loads(text), dict, "it"))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise BundleError(
+                f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", where
+            ) from None
 
     def to_json(self) -> dict[str, Any]:
         return {

@@ -11,18 +11,13 @@ from cpr.cli.console import Console
 from cpr.errors import BundleError
 from cpr.manifest import MANIFEST_NAME, Bundle
 from cpr.project import PROJECT_NAME, is_project
-
-
-def is_uri(place: str) -> bool:
-    return "://" in place
+from cpr.storage import fetch_bundle, is_uri
 
 
 def open_bundle(place: str, console: Console, endpoint: str | None = None) -> Bundle:
     """The bundle at ``place``. A routine folder is built into its own ``dist/``; what a URI names is fetched, verified, into a
     temporary folder that goes when the process ends."""
     if is_uri(place):
-        from cpr.storage import fetch_bundle
-
         folder = Path(tempfile.mkdtemp(prefix="cpr-bundle-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         console.note(f"Fetching {place}")

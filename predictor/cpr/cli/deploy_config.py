@@ -6,12 +6,12 @@ import argparse
 from pathlib import Path
 
 from cpr import resources
-from cpr.cli.bundles import is_uri, open_bundle
+from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.errors import UsageError
 from cpr.manifest import Bundle, DeployConfig, PublishedBundle
 from cpr.steps.targets import at_uri, deploy_config, write_config
-from cpr.storage import read_published
+from cpr.storage import is_uri, read_published
 
 _EPILOG = """\
 example:

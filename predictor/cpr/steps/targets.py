@@ -26,13 +26,11 @@ from cpr.manifest import (
     EXAMPLES_NAME,
     MANIFEST_NAME,
     MODEL_DIR,
-    VALIDATION_NAME,
     Bundle,
     DeployConfig,
     FileEntry,
     Manifest,
     PublishedBundle,
-    Report,
     ai_platform_version,
     published_name,
 )
@@ -58,20 +56,7 @@ def at_uri(bundle: Bundle, uri: str) -> PublishedBundle:
     name = published_name(bundle.manifest)
     if not place.endswith("/" + name):
         place = f"{place}/{name}"
-    return PublishedBundle(place, bundle.manifest, _record(bundle))
-
-
-def _record(bundle: Bundle) -> Report | None:
-    path = bundle.root / VALIDATION_NAME
-    try:
-        report = Report.from_json(json.loads(path.read_bytes()))
-    except FileNotFoundError:
-        return None
-    except (KeyError, TypeError, ValueError, RecursionError) as error:
-        raise BundleError(
-            f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", str(path)
-        ) from None
-    return report if report.digest == bundle.manifest.digest else None
+    return PublishedBundle(place, bundle.manifest, bundle.report())
 
 
 def deploy_config(

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -13,7 +12,7 @@ from typing import Any
 from cpr import checks
 from cpr.archive import read_sdist
 from cpr.checks.source import parse_all
-from cpr.errors import CprError, OutputError, ProjectError, TargetError
+from cpr.errors import BundleError, CprError, OutputError, ProjectError, TargetError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
 from cpr.machines import Machine, Runtime, Target, read_target
@@ -21,8 +20,6 @@ from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME, Bundle, Finding, Report
 from cpr.resources import target_names
 
 Progress = Callable[[str], None]
-
-_RECORD_BYTES = 16 * 1024 * 1024
 
 
 class ValidationFailed(CprError):
@@ -81,15 +78,11 @@ def examine(
 def stored_validation(bundle: Bundle, target: str | None = None, machine_type: str | None = None) -> ValidatedBundle | None:
     """The bundle with the report in its ``validation.json``, where that is a report without errors of this very bundle, for
     this target and machine type (``None``: for any); ``None`` otherwise. ``TargetError`` for an unknown machine type."""
-    path = bundle.root / VALIDATION_NAME
     try:
-        if path.stat().st_size > _RECORD_BYTES:
-            return None
-        document = json.loads(path.read_bytes())
-        report = Report.from_json(document)
-    except (OSError, ValueError, KeyError, TypeError, RecursionError):
-        return None
-    if not report.ok or report.digest != bundle.manifest.digest or target not in (None, report.target):
+        report = bundle.report()
+    except BundleError:
+        return None  # what cannot be read proves nothing; validating writes it anew
+    if report is None or not report.ok or target not in (None, report.target):
         return None
     if machine_type is not None:
         known = report.target in target_names()
@@ -177,7 +170,7 @@ def write_report(bundle: Bundle, report: Report) -> None:
     beside = bundle.root / f".{VALIDATION_NAME}.{secrets.token_hex(4)}"
     try:
         try:
-            beside.write_text(json.dumps(report.to_json(), indent=2) + "\n", encoding="utf-8")
+            beside.write_text(report.to_text(), encoding="utf-8")
             beside.replace(path)
         finally:
             beside.unlink(missing_ok=True)

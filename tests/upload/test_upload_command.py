@@ -1,0 +1,119 @@
+"""``cpr upload`` as a user runs it."""
+
+from __future__ import annotations
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+from support.buckets import Place
+from support.command import cpr
+from upload.conftest import MakeValidated
+
+from cpr.storage import read_published
+
+
+def with_record(make: MakeValidated, **options: object) -> Path:
+    """A bundle folder with its validation record, as ``cpr validate`` leaves it."""
+    validated = make(**options)
+    root = validated.bundle.root
+    (root / "validation.json").write_text(json.dumps(validated.report.to_json()))
+    return root
+
+
+def test_json_document(place: Place, make: MakeValidated) -> None:
+    root = with_record(make)
+    first = cpr("upload", root, place.uri, "--json")
+    assert first.status == 0, first.out + first.err
+    document = first.document
+    assert list(document) == ["schema", "uri", "digest", "uploaded", "skipped", "copied", "bytes_sent"]
+    assert document["schema"] == "cpr.upload/1"
+    assert document["uri"] == f"{place.uri}/tiny/1.2.0"
+    assert document["uploaded"] > 3
+    assert document["bytes_sent"] > 1000
+    assert read_published(document["uri"]).manifest.digest == document["digest"]
+    # A log gets one line a file.
+    assert len(first.err.splitlines()) == document["uploaded"]
+    assert "manifest.json" in first.err.splitlines()[-1]
+
+    again = cpr("upload", root, place.uri, "--json").document
+    expected = {**document, "uploaded": 0, "skipped": document["uploaded"], "bytes_sent": 0}
+    assert again == expected
+
+
+def test_text(make: MakeValidated, tmp_path: Path) -> None:
+    root = with_record(make)
+    first = cpr("upload", root, tmp_path / "out", "-q")
+    assert (first.status, first.err) == (0, "")
+    assert first.out.startswith(f"{tmp_path / 'out'}/tiny/1.2.0\n")
+    assert "files sent" in first.out
+    assert "nothing was sent" in cpr("upload", root, tmp_path / "out").out
+
+
+def test_other_content(make: MakeValidated, tmp_path: Path) -> None:
+    assert cpr("upload", with_record(make), tmp_path / "out").status == 0
+    refused = cpr("upload", with_record(make, factor="4"), tmp_path / "out", "--json")
+    assert refused.status == 1
+    assert refused.error["type"] == "VersionExists"
+    assert "model/factor.json" in refused.error["message"]
+    assert "new version" in refused.error["remedy"]
+
+
+def test_endpoint(s3_place: Place, make: MakeValidated) -> None:
+    root, endpoint = with_record(make), f"http://127.0.0.1:{s3_place.port}"
+    done = cpr("upload", root, s3_place.uri, "--endpoint", endpoint, "--json", env={"AWS_ENDPOINT_URL": "http://127.0.0.1:9"})
+    assert done.status == 0, done.out + done.err
+
+
+def test_errors_are_two_lines(make: MakeValidated, tmp_path: Path) -> None:
+    wrong = cpr("upload", with_record(make), "gcs://my-bucket/x")
+    assert wrong.status == 1
+    assert wrong.out == ""
+    assert wrong.err.splitlines()[-1] == "  fix: Did you mean gs://my-bucket/x?"
+    nothing = cpr("upload", tmp_path, tmp_path / "out")
+    assert nothing.status == 1
+    assert "is not a bundle" in nothing.err
+    assert cpr("upload", tmp_path).status == 2
+
+
+def test_altered_bundle(make: MakeValidated, tmp_path: Path) -> None:
+    root = with_record(make)
+    (root / "model/factor.json").write_text("5")
+    altered = cpr("upload", root, tmp_path / "out", "--json")
+    assert altered.status == 1
+    assert altered.error["type"] == "BundleError"
+    assert not (tmp_path / "out").exists()
+
+
+def test_validates_first_where_no_record_is_there(make: MakeValidated, tmp_path: Path) -> None:
+    root = make().bundle.root
+    done = cpr("upload", root, tmp_path / "out", "--json")
+    assert done.status == 0, done.out + done.err
+    assert "Validating first" in done.err
+    report = read_published(done.document["uri"]).report
+    assert report is not None
+    assert report.ok
+
+
+def test_one_changing_line_on_a_terminal(make: MakeValidated, tmp_path: Path) -> None:
+    """Standard error is a real terminal here: the line is rewritten, and gone at the end."""
+    ours, theirs = pty.openpty()
+    command = [sys.executable, "-m", "cpr", "upload", str(with_record(make)), str(tmp_path / "out")]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=theirs, stdin=subprocess.DEVNULL) as process:
+        os.close(theirs)
+        shown = b""
+        try:
+            while block := os.read(ours, 4096):
+                shown += block
+        except OSError:  # how a terminal says that the other side is closed
+            pass
+        out, _ = process.communicate(timeout=60)
+    os.close(ours)
+    assert process.returncode == 0
+    assert b"\n" not in shown
+    assert b"manifest.json" in shown
+    assert shown.endswith(b"\r\x1b[K")
+    assert b"files sent" in out
