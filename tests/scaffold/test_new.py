@@ -73,6 +73,7 @@ def test_a_template_is_a_routine_that_builds(tmp_path: Path, template: str) -> N
     assert build(folder).manifest.name == "my_own"
     assert (folder / ".gitignore").is_file()
     assert "cpr validate" in (folder / "README.md").read_text()
+    assert "my_routine" not in (folder / "README.md").read_text() + (folder / "routine.yaml").read_text()
 
 
 def test_the_document_and_what_comes_next(tmp_path: Path) -> None:

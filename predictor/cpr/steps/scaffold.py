@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import re
 from pathlib import Path
 
 from cpr import resources
 from cpr.folders import write_folder
 from cpr.project import PROJECT_NAME, name_of, require_new
+
+_PLACEHOLDER = b"my_routine"
+"""What the templates call themselves, in routine.yaml and in the commands of their README."""
 
 
 def scaffold(folder: Path | str, template: str = "saved-model") -> Path:
@@ -19,6 +21,6 @@ def scaffold(folder: Path | str, template: str = "saved-model") -> Path:
     files = resources.template_files(template)
     name = name_of(final)
     require_new(final)
-    config = re.sub(r"(?m)^name:.*$", f"name: {name}", files[PROJECT_NAME].decode("utf-8"), count=1)
-    write_folder(final, {**files, PROJECT_NAME: config.encode("utf-8")})
+    named = {path: files[path].replace(_PLACEHOLDER, name.encode()) for path in (PROJECT_NAME, "README.md")}
+    write_folder(final, {**files, **named})
     return final

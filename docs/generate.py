@@ -1,0 +1,77 @@
+"""Writes the pages of docs/reference/ that the program itself knows best. Run it after a change: python docs/generate.py
+
+A test compares the pages with what this makes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import importlib
+from collections.abc import Iterator
+from pathlib import Path
+
+from cpr.checks import CATALOGUE
+from cpr.cli import VERBS
+
+HERE = Path(__file__).resolve().parent
+NOTE = "<!-- Written by docs/generate.py. Do not edit. -->\n"
+
+
+def pages() -> dict[str, str]:
+    """The text of every generated page, by its path below docs/."""
+    return {"reference/cli.md": "\n".join(cli()), "reference/checks.md": "\n".join(checks())}
+
+
+def cli() -> Iterator[str]:
+    yield NOTE
+    yield "# The command line\n"
+    yield "Every verb takes `--json` (one JSON document on standard output, its first key `schema`; progress and logs go to standard"
+    yield "error), `-q`, `--debug` and `--help`. A failure with `--json` prints"
+    yield '`{"schema": "cpr.error/1", "error": {"type", "message", "remedy", "where"}}`.\n'
+    yield "Exit status 0: fine. 1: the work was done and found wanting, or it failed. 2: wrong usage. 130: interrupted.\n"
+    for verb, summary in VERBS.items():
+        parser = argparse.ArgumentParser(add_help=False)
+        importlib.import_module("cpr.cli." + verb.replace("-", "_")).configure(parser)
+        yield f"## cpr {verb}\n"
+        yield f"{summary[0].upper()}{summary[1:]}.\n"
+        yield f"{parser.description}\n"
+        yield from arguments(parser)
+        yield f"```\n{str(parser.epilog).strip()}\n```\n"
+
+
+def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
+    """A table of the parser's arguments. Not ``format_help``: every Python lays that out in its own way."""
+    yield "| argument | |"
+    yield "| --- | --- |"
+    for action in parser._actions:
+        value = "" if action.nargs == 0 else str(action.metavar or action.dest.upper())
+        if action.option_strings:
+            name = " ".join(filter(None, [", ".join(action.option_strings), value]))
+        else:
+            name = f"[{value}]" if action.nargs == "?" else value
+        yield f"| `{name}` | {action.help}{' (required)' if action.required and action.option_strings else ''} |"
+    yield ""
+
+
+def checks() -> Iterator[str]:
+    yield NOTE
+    yield "# The checks of `cpr validate`\n"
+    yield "An id never changes its meaning. Errors fail the validation; warnings and notes do not.\n"
+    for check in sorted(CATALOGUE, key=lambda check: check.id):
+        yield f"## {check.id} {check.title}\n"
+        scope = f"{check.severity.value}; {', '.join(check.targets) or 'every target'}"
+        yield f"*{scope}{f', machines that run a {check.variant}' if check.variant else ''}*\n"
+        yield f"{check.cause}\n"
+        if check.prevents:
+            yield f"What the platform says otherwise: `{check.prevents}`\n"
+        yield f"To do: {check.remedy}\n"
+        yield f"Source: {check.source}\n"
+
+
+def main() -> None:
+    for path, text in pages().items():
+        (HERE / path).write_text(text, encoding="utf-8")
+
+
+if __name__ == "__main__":
+    main()
