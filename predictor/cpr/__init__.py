@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from cpr.errors import CprError as CprError
     from cpr.interface import Predictor as Predictor
     from cpr.interface import SavedModelPredictor as SavedModelPredictor
+    from cpr.interface import decode_b64 as decode_b64
     from cpr.runtime import load as load
     from cpr.steps.build import build as build
     from cpr.steps.targets import deploy_config as deploy_config
@@ -32,6 +33,7 @@ _HOMES = {
     "CprError": "cpr.errors",
     "Predictor": "cpr.interface",
     "SavedModelPredictor": "cpr.interface",
+    "decode_b64": "cpr.interface",
     "build": "cpr.steps.build",
     "validate": "cpr.steps.validate",
     "upload": "cpr.steps.upload",
@@ -45,6 +47,7 @@ __all__ = [
     "SavedModelPredictor",
     "__version__",
     "build",
+    "decode_b64",
     "deploy_config",
     "load",
     "upload",

@@ -10,11 +10,12 @@ from pathlib import Path
 from typing import Any
 
 from cpr import client, runtime
-from cpr.cli.bundles import is_uri, open_bundle
+from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.errors import RequestError, UsageError
 from cpr.manifest import MANIFEST_NAME
 from cpr.project import is_project
+from cpr.storage import is_uri
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -1,0 +1,235 @@
+"""Load a routine as the service does, once, and run it: one request in, one list of predictions out.
+
+What the service does is known from the prediction library that Google ships inside gcloud (``third_party/ml_sdk`` of SDK
+528.0.0). The class is looked up with ``pydoc.locate``. It must have ``from_path`` and ``predict``, and
+``inspect.getfullargspec`` must see two positional parameters on ``predict``. The object is made by ``from_path(model_dir)``,
+never by the constructor. Every request calls ``predict(instances, **kwargs)``, where kwargs are the other keys of the request,
+and ``signature_name`` and ``stats`` from the service.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+import tempfile
+import time
+import weakref
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+from cpr import archive, payload
+from cpr.errors import CprError, PredictorError, RequestError
+from cpr.failures import author_error, import_error
+from cpr.importing import Namespace
+from cpr.manifest import Bundle, ClassRef, Manifest
+from cpr.protocols import rows
+
+_SIGNATURE = "Write it as `def predict(self, instances, **kwargs)`."
+# With one of these at the top of the model directory the service takes the model for scikit-learn's or XGBoost's, and hands
+# {"b64": …} on as it came; in every other case it decodes it.
+_UNDECODED = ("model.bst", "model.joblib", "model.pkl")
+
+
+class Stats(dict[str, int]):
+    """What the service passes as ``stats``: microseconds by the name of a phase."""
+
+    @contextmanager
+    def time(self, name: str) -> Iterator[None]:
+        """Measure the body of a ``with`` statement under a name."""
+        start = time.perf_counter()
+        try:
+            yield
+        finally:
+            self[name] = round((time.perf_counter() - start) * 1e6)
+
+
+@dataclass(frozen=True, slots=True)
+class _Call:
+    """What ``predict`` takes: ``reserved`` cannot be sent, ``known`` are the keywords it names, ``any`` is its ``**kwargs``."""
+
+    reserved: frozenset[str]
+    known: frozenset[str]
+    any: bool
+
+
+class LoadedRoutine:
+    """A routine in memory, ready for requests. Close it (or use it in a ``with`` statement) to remove its temporary files.
+
+    ``manifest`` is ``None`` where there was only a model directory and no bundle. ``predict`` may be called from several
+    threads if the routine's own ``predict`` may.
+    """
+
+    def __init__(
+        self,
+        predictor: Any,
+        model_dir: Path,
+        manifest: Manifest | None = None,
+        namespace: Namespace | None = None,
+        folder: Path | None = None,
+    ) -> None:
+        self.manifest = manifest
+        self.model_dir = model_dir
+        self._predictor = predictor
+        self._namespace = namespace
+        self._folder = folder
+        self._call = _call(predictor)
+        self._decodes = not any((model_dir / name).exists() for name in _UNDECODED)
+        self._finalizer = weakref.finalize(self, _dispose, namespace, folder)
+
+    def __enter__(self) -> LoadedRoutine:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the routine's modules out of the process and remove its temporary folder. A second call does nothing."""
+        self._finalizer()
+
+    def predict(self, body: Mapping[str, Any]) -> list[Any]:
+        """The predictions for one request body, ``{"instances": […], …}``, as a list with one item per instance.
+
+        ``RequestError`` for a body that does not fit, ``PredictorError`` where the routine fails or gives what cannot be sent.
+        """
+        return self._answer(body)[0]
+
+    def predict_encoded(self, body: Mapping[str, Any]) -> str:
+        """The same as JSON text, in ASCII."""
+        return self._answer(body)[1]
+
+    def _answer(self, body: Mapping[str, Any]) -> tuple[list[Any], str]:
+        request = rows.checked(body)
+        instances = request.pop("instances")
+        count = len(instances)
+        if self._decodes:
+            instances = payload.decoded(instances)
+        keywords = self._keywords(request)
+        if self._namespace is not None:
+            self._namespace.activate()
+        try:
+            predictions = self._predictor.predict(instances, **keywords)
+        except CprError:
+            raise
+        except (Exception, SystemExit) as error:
+            raise author_error("predict", error, self._folder) from None
+        return predictions, payload.encoded(predictions, count)
+
+    def _keywords(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        for key in arguments:
+            if key in self._call.reserved:
+                raise RequestError(f"The key {key!r} of the request is reserved.", "Send the argument under another name.", key)
+            if not self._call.any and key not in self._call.known and key != "signature_name":
+                raise RequestError(f"The routine takes no argument {key!r}.", "Leave it out of the request.", key)
+        missing = {"signature_name", "stats"} - self._call.known
+        if missing and not self._call.any:
+            names = " and ".join(sorted(missing))
+            raise PredictorError(f"predict does not take the keywords that the service adds: {names}.", _SIGNATURE)
+        return {"signature_name": None, **arguments, "stats": Stats()}
+
+
+def load(bundle: Bundle | Path | str, *, installed: bool = False, model_dir: Path | None = None) -> LoadedRoutine:
+    """Load the routine of a bundle: check what is used against the manifest, import its class, call ``from_path`` once.
+
+    The routine's modules are unpacked into a temporary folder; with ``installed`` they are importable already, as in a
+    container. ``model_dir`` is a model directory somewhere else, which the caller has checked. ``BundleError`` for an altered
+    bundle; ``PredictorError`` with the author's own traceback where the class cannot be used.
+    """
+    opened = bundle if isinstance(bundle, Bundle) else Bundle.open(bundle)
+    manifest = opened.manifest
+    used = () if model_dir else manifest.model_files
+    sdist = tuple(entry for entry in manifest.files if entry.path == manifest.sdist and not installed)
+    opened.verify(sdist + used)
+    folder = None if installed else Path(tempfile.mkdtemp(prefix="cpr-routine-"))
+    namespace = None
+    try:
+        if folder is not None:
+            archive.extract_sdist(opened.path(manifest.sdist), folder)
+            namespace = Namespace(folder)
+            namespace.activate()
+        place = (model_dir or opened.model_dir).resolve()
+        predictor = _from_path(_locate(manifest, folder), manifest.predictor, place, folder)
+        return LoadedRoutine(predictor, place, manifest, namespace, folder)
+    except BaseException:
+        _dispose(namespace, folder)
+        raise
+
+
+def load_model_dir(model_dir: Path | str) -> LoadedRoutine:
+    """The default predictor, ``cpr.SavedModelPredictor``, on a folder with a SavedModel; ``ModelError`` where it has none."""
+    from cpr.interface import SavedModelPredictor
+
+    place = Path(model_dir).resolve()
+    reference = ClassRef(SavedModelPredictor.__module__, SavedModelPredictor.__name__)
+    return LoadedRoutine(_from_path(SavedModelPredictor, reference, place, None), place)
+
+
+def _dispose(namespace: Namespace | None, folder: Path | None) -> None:
+    if namespace is not None:
+        namespace.close()
+    if folder is not None:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+# The class
+
+
+def _locate(manifest: Manifest, folder: Path | None) -> Any:
+    import pydoc
+
+    reference = manifest.predictor
+    try:
+        found = pydoc.locate(str(reference))
+    except pydoc.ErrorDuringImport as failure:
+        error: BaseException = failure.value  # type: ignore[assignment]
+        if isinstance(error, KeyboardInterrupt):
+            raise error from None
+        raise import_error(reference, error, manifest, folder) from None
+    if found is None:
+        raise PredictorError(
+            f"{reference} cannot be found: the package has no such module, or the module no such class.",
+            "Correct `predictor` in routine.yaml: it is module.Class.",
+            "predictor",
+        )
+    _check(found, reference)
+    return found
+
+
+def _check(found: Any, reference: ClassRef) -> None:
+    for method, form in (("from_path", "@classmethod `def from_path(cls, model_dir)`"), ("predict", _SIGNATURE[12:-1])):
+        if not callable(getattr(found, method, None)):
+            raise PredictorError(f"{reference} has no method {method}.", f"Add {form}.", str(reference))
+    try:
+        names = inspect.getfullargspec(found.predict).args
+    except TypeError as error:
+        raise PredictorError(f"The signature of {reference}.predict cannot be read: {error}.", _SIGNATURE) from None
+    if len(names) != 2:
+        raise PredictorError(
+            f"{reference}.predict has {len(names)} positional parameters ({', '.join(names)}); the service wants two.",
+            _SIGNATURE + " Further arguments are keyword-only: put them after a `*`. Decorators hide the signature.",
+            str(reference),
+        )
+
+
+def _call(predictor: Any) -> _Call:
+    spec = inspect.getfullargspec(predictor.predict)
+    return _Call(frozenset(spec.args) | {"stats"}, frozenset(spec.kwonlyargs), spec.varkw is not None)
+
+
+def _from_path(kind: Any, reference: ClassRef, model_dir: Path, folder: Path | None) -> Any:
+    try:
+        predictor = kind.from_path(str(model_dir))
+    except CprError:
+        raise
+    except (Exception, SystemExit) as error:
+        raise author_error("from_path", error, folder) from None
+    if not callable(getattr(predictor, "predict", None)):
+        raise PredictorError(
+            f"{reference}.from_path returned a {type(predictor).__qualname__}, which has no predict.",
+            "Return the object: end from_path with `return cls(...)`.",
+            str(reference),
+        )
+    return predictor

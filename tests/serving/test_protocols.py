@@ -1,0 +1,43 @@
+"""The wire translators as the pure functions they are."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+from cpr.errors import RequestError
+from cpr.protocols import rows, vertex
+
+
+def test_rows_keep_every_key() -> None:
+    assert rows.parse(b'{"instances": [1], "signature_name": "s", "k": {"x": 1}}') == {
+        "instances": [1],
+        "signature_name": "s",
+        "k": {"x": 1},
+    }
+
+
+def test_of_two_equal_keys_the_last_counts() -> None:
+    assert rows.parse(b'{"instances": [1], "instances": [2]}')["instances"] == [2]
+
+
+def test_vertex_lays_parameters_beside_the_instances() -> None:
+    assert vertex.parse(b'{"instances": [1], "parameters": {"k": 2}}') == {"instances": [1], "k": 2}
+    with pytest.raises(RequestError, match="twice"):
+        vertex.parse(b'{"instances": [1], "parameters": {"instances": [2]}}'.replace(b'[1], "p', b'[1], "instances2": 0, "p'))
+
+
+def test_answers_are_strict_ascii_json() -> None:
+    assert rows.predictions('["\\u00e4"]') == b'{"predictions": ["\\u00e4"]}'
+    assert json.loads(rows.error("half \ud800 of a ü")) == {"error": "half \ud800 of a ü"}
+
+
+def test_a_pair_of_surrogates_is_one_character() -> None:
+    assert rows.parse(b'{"instances": ["\\ud83d\\ude00"]}')["instances"] == ["😀"]
+
+
+@pytest.mark.parametrize("request_value", [None, [], "x", {}, {"instances": (1, 2)}, {"instances": [], 5: 1}])
+def test_a_request_that_was_not_parsed_is_checked_as_well(request_value: object) -> None:
+    with pytest.raises(RequestError):
+        rows.checked(request_value)
