@@ -15,7 +15,7 @@ from cpr.steps.adopt import adopt
 from cpr.steps.build import build
 from cpr.steps.scaffold import scaffold
 
-LEGACY = '''\
+LEGACY = """\
 import os
 
 
@@ -30,7 +30,7 @@ class Doubler(object):
     def from_path(cls, model_dir):
         with open(os.path.join(model_dir, "bias.txt")) as file:
             return cls(int(file.read()))
-'''
+"""
 
 SETUP = """\
 import boom_if_run
@@ -41,7 +41,7 @@ REQUIRED = ["six>=1.10", "numpy"]
 setup(name="doubler", version="0.7", packages=find_packages(), install_requires=REQUIRED, scripts=["doubler.py"])
 """
 
-VERTEX = '''\
+VERTEX = """\
 import os
 import shutil
 
@@ -61,7 +61,7 @@ class Halver:
 
     def postprocess(self, values):
         return {"predictions": values}
-'''
+"""
 
 
 @pytest.mark.parametrize("template", resources.template_names())

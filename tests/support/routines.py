@@ -10,7 +10,6 @@ CONFIG = "name: tiny\nversion: 1.2.0\npredictor: predictor.Scale\n"
 
 PREDICTOR = """\
 import json
-from collections.abc import Mapping
 import os
 
 

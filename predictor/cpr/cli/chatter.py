@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 _CHATTER = re.compile(
-    rb"^([IW]\d{4} \d\d:|[IWE]0000 \d+\.\d+ .*(cuda|cuInit)|[IW]0000 |WARNING: All log messages before absl::InitializeLog"
-    rb"|To enable the following instructions|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] )"
+    rb"[IW]\d{4} \d\d:\d\d:|E\d{4} \d\d:\d\d:\S+ +\d+ cuda_|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
+    rb"|WARNING: All log messages before absl::InitializeLog|To enable the following instructions"
 )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 
 from cpr import client, runtime
 from cpr.cli.bundles import open_bundle
+from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome
 from cpr.errors import RequestError, UsageError
 from cpr.manifest import MANIFEST_NAME
@@ -45,7 +46,9 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     if arguments.place.startswith(("http://", "https://")):
         predictions = client.predict(arguments.place, body, arguments.timeout)
     else:
-        with _load(arguments.place, console) as routine:
+        with without_chatter():
+            loaded = _load(arguments.place, console)
+        with loaded as routine:
             predictions = routine.predict(body)
     return Outcome({"predictions": predictions}, "\n".join(map(json.dumps, predictions)))
 

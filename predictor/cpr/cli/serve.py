@@ -14,6 +14,7 @@ from typing import NoReturn
 
 from cpr import runtime, weights
 from cpr.cli.bundles import open_bundle
+from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome
 from cpr.errors import BundleError
 from cpr.manifest import Bundle
@@ -65,7 +66,9 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         bundle = open_bundle(arguments.bundle, console)
         model_dir = _model_dir(bundle, arguments.model_uri, console, stack)
         console.note(f"Loading {bundle.manifest.name} {bundle.manifest.version}")
-        routine = stack.enter_context(runtime.load(bundle, installed=arguments.installed, model_dir=model_dir))
+        with without_chatter():
+            loaded = runtime.load(bundle, installed=arguments.installed, model_dir=model_dir)
+        routine = stack.enter_context(loaded)
         serving.serve(routine, settings, lambda url: _ready(url, console))
     return Outcome({}, "", raw="")
 
