@@ -25,8 +25,8 @@ def pages() -> dict[str, str]:
 def cli() -> Iterator[str]:
     yield NOTE
     yield "# The command line\n"
-    yield "Every verb takes `--json` (one JSON document on standard output, its first key `schema`; progress and logs go to standard"
-    yield "error), `-q`, `--debug` and `--help`. A failure with `--json` prints"
+    yield "Every verb takes `--json` (one JSON document on standard output, its first key `schema`; progress and logs go to"
+    yield "standard error), `-q`, `--debug` and `--help`. A failure with `--json` prints"
     yield '`{"schema": "cpr.error/1", "error": {"type", "message", "remedy", "where"}}`.\n'
     yield "Exit status 0: fine. 1: the work was done and found wanting, or it failed. 2: wrong usage. 130: interrupted.\n"
     for verb, summary in VERBS.items():

@@ -57,9 +57,8 @@ COMMANDS = re.compile(r"^(cpr [^#\n]+)", re.MULTILINE)
 def test_the_commands_of_the_readme_run_as_they_stand(repository: Path, tmp_path: Path) -> None:
     """All but those of another terminal, of another machine, and of an installation."""
     section = (repository / "README.md").read_text().partition("## The same by hand")[2].partition("From Python:")[0]
-    commands = [
-        line.strip() for line in COMMANDS.findall(section) if not line.startswith(("cpr serve", "cpr predict http", "cpr ship"))
-    ]
+    elsewhere = ("cpr serve", "cpr predict http", "cpr ship")
+    commands = [line.strip() for line in COMMANDS.findall(section) if not line.startswith(elsewhere)]
     assert [command.split()[1] for command in commands] == ["new", "build", "validate", "upload", "deploy-config", "predict"]
     (tmp_path / "request.json").write_text('{"instances": [{"rooms": 4, "square_metres": 100}]}')
     for command in commands:

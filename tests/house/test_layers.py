@@ -90,7 +90,8 @@ def test_only_the_command_line_prints() -> None:
 LOADED = """
 import sys
 {code}
-print(*sorted({{name.partition('.')[0] for name in sys.modules}} & {{'tensorflow', 'google', 'boto3', 'numpy', 'uvicorn', 'yaml'}}))
+heavy = {{'tensorflow', 'google', 'boto3', 'numpy', 'uvicorn', 'yaml'}}
+print(*sorted({{name.partition('.')[0] for name in sys.modules}} & heavy))
 """
 
 
