@@ -1,6 +1,7 @@
 """Package a custom prediction routine, prove that it will work, and deploy it.
 
-What a routine's author imports is :class:`Predictor` and :class:`SavedModelPredictor`. The steps are functions from one frozen
+What a routine's author imports is :class:`Predictor` and :class:`SavedModelPredictor`, :func:`decode_b64` for binary input, and
+:class:`RequestError` to refuse a request by. The steps are functions from one frozen
 value to the next, and print nothing::
 
     bundle = cpr.build("my_routine")
@@ -18,6 +19,7 @@ from typing import TYPE_CHECKING, Any, List
 
 if TYPE_CHECKING:
     from cpr.errors import CprError as CprError
+    from cpr.errors import RequestError as RequestError
     from cpr.interface import Predictor as Predictor
     from cpr.interface import SavedModelPredictor as SavedModelPredictor
     from cpr.interface import decode_b64 as decode_b64
@@ -31,6 +33,7 @@ __version__ = "0.1.0"
 
 _HOMES = {
     "CprError": "cpr.errors",
+    "RequestError": "cpr.errors",
     "Predictor": "cpr.interface",
     "SavedModelPredictor": "cpr.interface",
     "decode_b64": "cpr.interface",
@@ -44,6 +47,7 @@ _HOMES = {
 __all__ = [
     "CprError",
     "Predictor",
+    "RequestError",
     "SavedModelPredictor",
     "__version__",
     "build",

@@ -13,6 +13,7 @@ from cpr.examples import Example, Expectation
 from cpr.isolation import Answer, Phase, Run, Shape
 from cpr.machines import read_target
 from cpr.manifest import Bundle, ClassRef, FileEntry, Manifest
+from cpr.saved_model.survey import FoundModel
 
 PREDICTOR = """\
 class Scale:
@@ -39,6 +40,7 @@ def subject(
     examples: tuple[Example, ...] = (),
     runtime_problem: CprError | None = None,
     examples_problem: CprError | None = None,
+    models: tuple[FoundModel, ...] = (),
     **declared: Any,
 ) -> Subject:
     """A healthy routine, but for what is given: ``model`` maps names below the model directory to sizes in bytes."""
@@ -67,6 +69,7 @@ def subject(
         examples_problem,
         run,
         parse_all(contents),
+        models,
     )
 
 

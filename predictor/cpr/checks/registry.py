@@ -11,6 +11,7 @@ from cpr.examples import Example
 from cpr.isolation import Run
 from cpr.machines import Machine, Runtime, Target, Variant
 from cpr.manifest import Bundle, Finding, Severity
+from cpr.saved_model.survey import FoundModel
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +21,7 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory.
     """
 
     bundle: Bundle
@@ -33,6 +34,7 @@ class Subject:
     examples_problem: CprError | None = None
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
+    models: tuple[FoundModel, ...] = ()
 
     @property
     def python(self) -> str | None:

@@ -13,6 +13,7 @@ from cpr import kit
 from cpr.errors import BuildError, ProjectError
 from cpr.examples import read_examples
 from cpr.folders import filled
+from cpr.interface.locate import ROUTINE_FILE
 from cpr.manifest import (
     EXAMPLES_NAME,
     MANIFEST_NAME,
@@ -28,8 +29,6 @@ from cpr.sdist import SdistBuild
 from cpr.sources import Selection, Sources, collect
 
 OUTPUT_NAME = "dist"
-ROUTINE_RECORD = "cpr_routine.json"
-"""Tells ``SavedModelPredictor`` inside ``model/`` which model, tags and signature routine.yaml chose."""
 
 
 def build(project: Path | str, output: Path | str | None = None, version: str | None = None) -> Bundle:
@@ -101,9 +100,9 @@ def _copy_model(routine: Routine, output: Path, folder: Path) -> Iterator[FileEn
     count = 0
     for path in Selection(routine, output).walk(routine.model_dir):
         relative = path.relative_to(routine.model_dir).as_posix()
-        if relative == ROUTINE_RECORD:
+        if relative == ROUTINE_FILE:
             raise BuildError(
-                f"{ROUTINE_RECORD} is cpr's own name in the model directory.",
+                f"{ROUTINE_FILE} is cpr's own name in the model directory.",
                 "Rename the file; to choose model, tags or signature, set them in routine.yaml.",
                 str(path),
             )
@@ -118,7 +117,7 @@ def _copy_model(routine: Routine, output: Path, folder: Path) -> Iterator[FileEn
     chosen = {"saved_model": routine.saved_model, "tags": routine.tags, "signature": routine.signature}
     record = {key: value for key, value in chosen.items() if value is not None}
     if record:
-        yield _write(json.dumps(record, sort_keys=True).encode(), folder, f"{MODEL_DIR}/{ROUTINE_RECORD}")
+        yield _write(json.dumps(record, sort_keys=True).encode(), folder, f"{MODEL_DIR}/{ROUTINE_FILE}")
 
 
 def _copy(source: Path, folder: Path, name: str) -> FileEntry:

@@ -18,6 +18,7 @@ from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, r
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME, Bundle, Finding, Report, Severity, ValidatedBundle
 from cpr.resources import target_names
+from cpr.saved_model.survey import survey
 
 Progress = Callable[[str], None]
 
@@ -110,6 +111,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         runtime_problem,
         examples_problem,
         trees=parse_all(sources),
+        models=survey(bundle.model_dir).models if bundle.model_dir.is_dir() else (),
     )
 
 
