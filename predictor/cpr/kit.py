@@ -9,9 +9,8 @@ from __future__ import annotations
 import base64
 import hashlib
 import io
-import zipfile
 from collections.abc import Iterator
-from importlib import metadata, resources
+from importlib import resources
 from typing import TYPE_CHECKING
 
 import cpr
@@ -24,7 +23,7 @@ if TYPE_CHECKING:
 DISTRIBUTION = "cpr-kit"
 _STEM = "cpr_kit"
 _AUTHOR_PART = ("__init__.py", "errors.py")
-_ZIP_TIME = (1980, 1, 1, 0, 0, 0)
+_ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 
 _AUTHOR_SETUP = """\
 from setuptools import setup
@@ -55,6 +54,8 @@ def author_sdist() -> tuple[str, bytes]:
 
 def wheel() -> tuple[str, bytes]:
     """File name and content of the tool's own wheel, rebuilt from its installed files, editable or not."""
+    from importlib import metadata  # a build, which needs only the author's part, need not wait for it
+
     try:
         installed = metadata.distribution(DISTRIBUTION)
     except metadata.PackageNotFoundError:
@@ -83,6 +84,8 @@ def _tree(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
 
 
 def _wheel_bytes(files: dict[str, bytes], record: str) -> bytes:
+    import zipfile
+
     rows = [f"{name},sha256={_digest(content)},{len(content)}" for name, content in sorted(files.items())]
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_STORED) as archive:

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 from typing import TypeVar
 
-from packaging.requirements import InvalidRequirement, Requirement
 from packaging.version import InvalidVersion, Version
 
 from cpr.config import Value, read_mapping
@@ -230,6 +229,10 @@ class _Reader:
 
     def _requirements(self) -> tuple[str, ...]:
         requirements = self._list("requirements") or ()
+        if not requirements:
+            return ()
+        from packaging.requirements import InvalidRequirement, Requirement  # takes a while to load
+
         for text in requirements:
             try:
                 Requirement(text)

@@ -10,9 +10,6 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from packaging.requirements import Requirement
-from packaging.utils import canonicalize_name
-
 from cpr.archive import read_tar, write_sdist
 from cpr.errors import BuildError
 from cpr.project import Routine
@@ -40,74 +37,89 @@ setup(
 """
 
 # Run with -I and -S: neither the user's environment nor their site-packages take part, setuptools alone is let in.
-_RUN = "import runpy, sys; sys.path.insert(0, sys.argv.pop(1)); sys.argv[0] = 'setup.py'; runpy.run_path('setup.py')"
+_RUN = """
+import os, runpy, sys
+sys.path.insert(0, sys.argv[1])
+import setuptools.command.sdist
+stage = sys.stdin.readline().rstrip("\\n")
+if stage:
+    os.chdir(stage)
+    sys.argv = ["setup.py", "-q", "sdist", "--formats=tar"]
+    runpy.run_path("setup.py")
+"""
 
 
 class SdistBuild:
-    """One run of setuptools, started at once so that other work can go on beside it; ``result`` waits for it.
+    """One run of setuptools. It takes longer than all else of a build, so it is started first and loads while others work;
+    ``begin`` gives it what to pack, ``result`` waits for it.
 
     A context manager: leaving it ends the run and removes its folder.
     """
 
-    def __init__(self, routine: Routine, sources: Sources) -> None:
-        self.stem = f"{re.sub(r'[-_.]+', '_', routine.name)}-{routine.version}"
-        self.routine = routine
-        self.members = {name: _read(path) for name, path in sources.files.items()}
-        self.members["setup.py"] = _setup(routine, sources)
+    routine: Routine
+    members: dict[str, bytes]
+
+    def __init__(self) -> None:
+        spec = importlib.util.find_spec("setuptools")
+        if spec is None or spec.origin is None:
+            raise BuildError("setuptools is not installed.", f"{sys.executable} -m pip install setuptools")
         self._folder = tempfile.TemporaryDirectory(prefix="cpr-sdist-")
         self._stage = Path(self._folder.name, "stage")
-        self._lay_out()
-        self._process = self._start()
+        self._process = subprocess.Popen(
+            [sys.executable, "-I", "-S", "-c", _RUN, str(Path(spec.origin).parent.parent)],
+            # HOME: distutils would read the user's .pydistutils.cfg.
+            env={"HOME": self._folder.name, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            text=True,
+            errors="replace",
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
 
     def __enter__(self) -> SdistBuild:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        with self._process:  # leaving it closes the pipe and waits
-            self._process.kill()
+        self._process.kill()
+        self._process.communicate()  # closes the pipes and waits
         self._folder.cleanup()
+
+    def begin(self, routine: Routine, sources: Sources) -> None:
+        """Lay out the routine's modules and a setup.py, and let setuptools pack them."""
+        self.routine = routine
+        self.members = {name: _read(path) for name, path in sources.files.items()}
+        self.members["setup.py"] = _setup(routine, sources)
+        for name, content in self.members.items():
+            path = self._stage / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_bytes(content)
+        assert self._process.stdin is not None
+        try:
+            self._process.stdin.write(f"{self._stage}\n")
+            self._process.stdin.flush()
+        except BrokenPipeError:
+            pass  # it died while loading; result tells what it said
 
     def result(self) -> tuple[str, bytes]:
         """File name and bytes of the normalised sdist; ``BuildError`` with setuptools' own words where it failed."""
+        where = str(self.routine.root)
         try:
             output, _ = self._process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
-            raise BuildError(
-                f"setuptools did not finish in {_TIMEOUT} s.", "Run the build again.", str(self.routine.root)
-            ) from None
+            raise BuildError(f"setuptools did not finish in {_TIMEOUT} s.", "Run the build again.", where) from None
         made = list((self._stage / "dist").glob("*.tar"))
         if self._process.returncode or len(made) != 1:
             raise BuildError(
                 f"setuptools could not make the source distribution:\n{output.strip()}",
                 "Mend what it names; `pip install -U setuptools` where it is old.",
-                str(self.routine.root),
+                where,
             )
         return f"{self.stem}.tar.gz", self._normalised(made[0])
 
-    def _lay_out(self) -> None:
-        for name, content in self.members.items():
-            path = self._stage / name
-            path.parent.mkdir(parents=True, exist_ok=True)
-            path.write_bytes(content)
-
-    def _start(self) -> subprocess.Popen[str]:
-        spec = importlib.util.find_spec("setuptools")
-        if spec is None or spec.origin is None:
-            raise BuildError("setuptools is not installed.", f"{sys.executable} -m pip install setuptools")
-        where = str(Path(spec.origin).parent.parent)
-        command = [sys.executable, "-I", "-S", "-c", _RUN, where, "-q", "sdist", "--formats=tar"]
-        # HOME: distutils would read the user's .pydistutils.cfg.
-        environment = {"HOME": str(self._stage), "LC_ALL": "C.UTF-8", "TZ": "UTC"}
-        return subprocess.Popen(
-            command,
-            cwd=self._stage,
-            env=environment,
-            text=True,
-            errors="replace",
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
+    @property
+    def stem(self) -> str:
+        """The name of the archive and of the folder in it, as PEP 625 spells it."""
+        return f"{re.sub(r'[-_.]+', '_', self.routine.name)}-{self.routine.version}"
 
     def _normalised(self, made: Path) -> bytes:
         """The members setuptools chose, with metadata of our own: its releases differ in names, version and order of fields."""
@@ -128,6 +140,9 @@ class SdistBuild:
 
 def install_requires(requirements: tuple[str, ...]) -> list[str]:
     """What the service is to install beside the routine: the requirements without what its runtime provides."""
+    from packaging.requirements import Requirement  # takes a while to load; by now setuptools is under way
+    from packaging.utils import canonicalize_name
+
     return [text for text in requirements if canonicalize_name(Requirement(text).name) not in RUNTIME_PROVIDES]
 
 

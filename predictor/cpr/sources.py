@@ -6,11 +6,9 @@ import ast
 import difflib
 import os
 import stat
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
-
-import pathspec
 
 from cpr.errors import BuildError, ProjectError
 from cpr.manifest import is_safe_path
@@ -113,7 +111,7 @@ def _files_of(root: Path, top: str, select: Selection) -> Iterator[tuple[str, Pa
     if place is None:
         return
     if place.is_file():
-        if not select.excluded.match_file(place.name):
+        if not select.excludes(place.name):
             yield place.name, place
         return
     for path in select.walk(place):
@@ -137,13 +135,22 @@ def _imports(path: Path) -> set[str]:
     return names
 
 
+def _pattern(lines: tuple[str, ...]) -> Callable[[str], bool]:
+    """Whether a path is one that ``exclude`` names, as in a .gitignore."""
+    if not lines:
+        return lambda path: False
+    import pathspec  # takes a while to load, and most routines exclude nothing
+
+    return pathspec.GitIgnoreSpec.from_lines(lines).match_file
+
+
 class Selection:
     """Which files below the routine folder may travel: not what ``exclude`` names, no caches, no environments, no output."""
 
     def __init__(self, routine: Routine, output: Path) -> None:
         self.root = routine.root
         self.output = output.resolve()
-        self.excluded = pathspec.GitIgnoreSpec.from_lines(routine.exclude)
+        self.excludes = _pattern(routine.exclude)
 
     def walk(self, folder: Path) -> Iterator[Path]:
         """Every file below ``folder`` that travels, in order of path. ``BuildError`` for what cannot."""
@@ -155,7 +162,7 @@ class Selection:
             if entry.is_dir():
                 if not self._skips_folder(path, relative):
                     yield from self.walk(path)
-            elif not entry.name.endswith(_NEVER_FILES) and not self.excluded.match_file(relative):
+            elif not entry.name.endswith(_NEVER_FILES) and not self.excludes(relative):
                 self._check_file(path, relative)
                 yield path
 
@@ -164,7 +171,7 @@ class Selection:
             path.name in _NEVER_FOLDERS
             or path.resolve() == self.output
             or (path / "pyvenv.cfg").is_file()
-            or self.excluded.match_file(relative + "/")
+            or self.excludes(relative + "/")
         )
 
     def _check_link(self, path: Path) -> None:

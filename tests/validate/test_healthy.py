@@ -101,13 +101,22 @@ def test_a_package_with_a_pickled_preprocessor(tmp_path: Path, machine: str) -> 
     assert problems(write_routine(tmp_path / "routine", files=files), machine) == []
 
 
+SAVED_MODEL = """\
+saved_model_schema_version: 1
+meta_graphs {
+  meta_info_def { tags: "serve" tensorflow_version: "2.9.0" }
+  signature_def { key: "serving_default" value { method_name: "tensorflow/serving/predict" } }
+}
+"""
+
+
 def test_an_odd_class(tmp_path: Path) -> None:
     files = {
         "routine.yaml": "name: odd-one\nversion: 1.0+local.1\npredictor: predictor.Odd\n",
         "predictor.py": ODD,
         "model/model.h5": "not read",
-        "model/one/saved_model.pb": "",
-        "model/two/saved_model.pb": "",
+        "model/one/saved_model.pbtxt": SAVED_MODEL,
+        "model/two/saved_model.pbtxt": SAVED_MODEL,
         "examples.jsonl": '{"instances": [0.5, "x"]}',
     }
     assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c4-m2") == []

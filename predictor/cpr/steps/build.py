@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import cpr
-from cpr import kit
+from cpr.copying import copy_hashed
 from cpr.errors import BuildError, ProjectError
 from cpr.examples import read_examples
 from cpr.folders import filled
@@ -37,23 +37,31 @@ def build(project: Path | str, output: Path | str | None = None, version: str | 
     ``version`` replaces the one in routine.yaml. A bundle that is already there is replaced, whole, at the end; anything else
     there is left alone. ``ProjectError`` or ``BuildError`` where the folder cannot become a bundle; nothing is then left.
     """
-    routine = read_routine(project)
-    if version is not None:
-        routine = dataclasses.replace(routine, version=_override(version))
-    if routine.examples:
-        read_examples(routine.examples)
-    output = Path(output) if output is not None else routine.root / OUTPUT_NAME
-    place = _place(output, f"{routine.name}-{routine.version}")
-    sources = collect(routine, output)
-    with SdistBuild(routine, sources) as sdist, filled(place) as folder:
-        files = list(_copy_model(routine, output, folder))
+    with SdistBuild() as sdist:
+        routine = read_routine(project)
+        if version is not None:
+            routine = dataclasses.replace(routine, version=_override(version))
+        output = Path(output) if output is not None else routine.root / OUTPUT_NAME
+        place = _place(output, f"{routine.name}-{routine.version}")
+        sources = collect(routine, output)
+        sdist.begin(routine, sources)
         if routine.examples:
-            files.append(_copy(routine.examples, folder, EXAMPLES_NAME))
-        name, content = sdist.result()
-        files.append(_write(content, folder, f"{PACKAGES_DIR}/{name}"))
-        manifest = _manifest(routine, files, _own_part(sources, folder))
-        (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+            read_examples(routine.examples)
+        with filled(place) as folder:
+            manifest = _fill(folder, routine, output, sources, sdist)
     return Bundle(place, manifest)
+
+
+def _fill(folder: Path, routine: Routine, output: Path, sources: Sources, sdist: SdistBuild) -> Manifest:
+    files = list(_copy_model(routine, output, folder))
+    if routine.examples:
+        files.append(_copy(routine.examples, folder, EXAMPLES_NAME))
+    tool = _own_part(sources, folder)
+    name, content = sdist.result()
+    files.append(_write(content, folder, f"{PACKAGES_DIR}/{name}"))
+    manifest = _manifest(routine, files, tool)
+    (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
+    return manifest
 
 
 def _override(version: str) -> str:
@@ -85,6 +93,8 @@ def _manifest(routine: Routine, files: list[FileEntry], tool: Tool) -> Manifest:
 def _own_part(sources: Sources, folder: Path) -> Tool:
     if not sources.uses_cpr:
         return Tool(cpr.__version__)
+    from cpr import kit  # takes a while to load; by now setuptools is under way
+
     name, content = kit.author_sdist()
     return Tool(cpr.__version__, (_write(content, folder, f"{PACKAGES_DIR}/{name}"),))
 
@@ -121,25 +131,7 @@ def _copy_model(routine: Routine, output: Path, folder: Path) -> Iterator[FileEn
 
 
 def _copy(source: Path, folder: Path, name: str) -> FileEntry:
-    """Copy one file, hashing the bytes on their way."""
-    target = folder / name
-    target.parent.mkdir(parents=True, exist_ok=True)
-    sha256, size = hashlib.sha256(), 0
-    buffer = memoryview(bytearray(1 << 20))
-    try:
-        reader = open(source, "rb", buffering=0)  # noqa: SIM115 - only opening it is the author's file at fault
-    except OSError as error:
-        raise BuildError(
-            f"It cannot be read: {error.strerror}.", "Mend its permissions, or name it under `exclude`.", str(source)
-        ) from None
-    with reader, open(target, "wb", buffering=0) as writer:
-        while count := reader.readinto(buffer):
-            block = buffer[:count]
-            sha256.update(block)
-            while block:  # a raw write may take less than it is given
-                block = block[writer.write(block) :]
-            size += count
-    return FileEntry(name, size, sha256.hexdigest())
+    return FileEntry(name, *copy_hashed(source, folder / name))
 
 
 def _write(content: bytes, folder: Path, name: str) -> FileEntry:
