@@ -11,7 +11,10 @@ if [ -n "$WEIGHTS_URI" ]; then
 fi
 case "$IMAGE" in
   *-docker.pkg.dev/*/*/*)
-    IFS=/ read -r host project repository _ <<<"$IMAGE"
+    IFS=/ read -r host project repository rest <<<"$IMAGE"
+    case $project in
+      *.*) project=$project:$repository repository=${rest%%/*} ;; # a project of a domain: example.com:project
+    esac
     location=${host%-docker.pkg.dev}
     if ! gcloud artifacts repositories describe "$repository" --project="$project" --location="$location" >/dev/null 2>&1; then
       gcloud artifacts repositories create "$repository" --project="$project" --location="$location" --repository-format=docker

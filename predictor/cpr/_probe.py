@@ -31,7 +31,15 @@ _GET_FLAGS = 0x8913
 _SET_FLAGS = 0x8914
 _IFF_UP = 0x1
 
+# Bound before the author's code runs, which may put something else in their place (a clock that stands still, an ``open``
+# that knows URLs).
+_dumps, _loads = json.dumps, json.loads
+_now = time.monotonic
+_open_file, _open, _write, _close = open, os.open, os.write, os.close
+_process, _exit = os.getpid, os._exit
+
 _MAX_TEXT = 4000  # characters of an error message or traceback that travel
+_MAX_PLACE = 120  # characters of the place in an answer
 _MAX_ANSWERS = 128 * 1024 * 1024  # bytes of answers that travel to be compared; a response may have 1.5 MB
 
 
@@ -40,16 +48,19 @@ class Results:
 
     def __init__(self, path: str) -> None:
         self.path = path
+        self.process = _process()
 
     def emit(self, event: str, **fields: Any) -> None:
+        if _process() != self.process:
+            _exit(0)  # a fork that came back from the author's code: its story is not this rehearsal's
         fields["event"] = event
-        data = (json.dumps(fields) + "\n").encode("ascii")
-        descriptor = os.open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
+        data = (_dumps(fields) + "\n").encode("ascii")
+        descriptor = _open(self.path, os.O_WRONLY | os.O_APPEND | os.O_CREAT, 0o600)
         try:
             while data:
-                data = data[os.write(descriptor, data) :]
+                data = data[_write(descriptor, data) :]
         finally:
-            os.close(descriptor)
+            _close(descriptor)
 
 
 class Peak:
@@ -60,14 +71,14 @@ class Peak:
 
     def reset(self) -> None:
         try:
-            with open("/proc/self/clear_refs", "w") as file:
+            with _open_file("/proc/self/clear_refs", "w") as file:
                 file.write("5")
         except OSError:
             pass
 
     def read(self) -> Optional[float]:
         try:
-            with open("/proc/self/status", "rb") as file:
+            with _open_file("/proc/self/status", "rb") as file:
                 for row in file:
                     if row.startswith(b"VmHWM:"):
                         return int(row.split()[1]) / 1024
@@ -143,7 +154,8 @@ class Network:
 
 
 def _is_local(host: str) -> bool:
-    return host in ("", "localhost", "::1", "::", "0.0.0.0") or host.startswith("127.")  # noqa: S104 - asked for, not bound
+    here = ("", "localhost", "::1", "::", "0.0.0.0", socket.gethostname())  # noqa: S104 - asked for, not bound
+    return host in here or host.startswith("127.")
 
 
 class Refused(Exception):
@@ -171,8 +183,21 @@ class Probe:
         self.peak = Peak()
         self.network = Network()
         self.answer_bytes = 0
+        self.at = ("import", None)  # type: Tuple[str, Optional[int]]
 
     def run(self) -> None:
+        """All of it. What goes wrong where nobody expects it is the work of an object of the author's, and told as such."""
+        try:
+            self._rehearse()
+        except Refused:
+            pass
+        except BaseException as error:
+            phase, line = self.at
+            self._raised("predict" if phase.endswith("_predict") else phase, error, len(self.network.calls), line)
+        names = sorted({name.partition(".")[0] for name in list(sys.modules) if isinstance(name, str)})
+        self.results.emit("done", modules=names, calls=self.network.calls)
+
+    def _rehearse(self) -> None:
         if self.job["cut_network"]:
             self.network.cut()
         self.results.emit(
@@ -182,23 +207,21 @@ class Probe:
             implementation=platform.python_implementation(),
             platform=platform.platform(),
         )
-        self._phase_done("interpreter", time.monotonic() - self.job["started"])
+        self._phase_done("interpreter", _now() - self.job["started"])
         self.network.watch()
         sys.path.insert(0, self.job["site"])
         cls = self._import()
         self._describe(cls)
         routine = self._from_path(cls)
         self._replay(cls, routine)
-        self._finish()
 
-    def _finish(self) -> None:
-        names = sorted({name.partition(".")[0] for name in list(sys.modules)})
-        self.results.emit("done", modules=names, calls=self.network.calls)
-
-    def _enter(self, name: str, line: Optional[int] = None) -> float:
+    def _enter(self, name: str, line: Optional[int] = None, again: bool = False) -> float:
+        """A phase begins; ``again``: one that goes on with another example."""
+        self.at = (name, line)
         self.results.emit("enter", phase=name, line=line)
-        self.peak.reset()
-        return time.monotonic()
+        if not again:
+            self.peak.reset()
+        return _now()
 
     def _phase_done(self, name: str, seconds: float, calls: int = 0) -> None:
         self.results.emit("phase", name=name, seconds=seconds, peak_mib=self.peak.read(), calls=calls)
@@ -209,15 +232,14 @@ class Probe:
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(tool)]
         own = [frame for frame in frames if frame.filename.startswith(site + os.sep)]
         where = "{}:{}".format(own[-1].filename[len(site) + 1 :], own[-1].lineno) if own else None
-        remedy = getattr(error, "remedy", None)
-        remedy = remedy[:_MAX_TEXT] if isinstance(remedy, str) else None
+        remedy = _text_of(error, "remedy")
         self.results.emit(
             "raised",
             phase=phase,
             line=line,
             type=_type_name(type(error)),
             message=self._clean(_text(error)),
-            module=getattr(error, "name", None) if isinstance(error, ImportError) else None,
+            module=_text_of(error, "name") if isinstance(error, ImportError) else None,
             remedy=remedy and self._clean(remedy),
             where=where,
             traceback=self._clean(_traceback(error, frames)) if frames else None,
@@ -235,18 +257,19 @@ class Probe:
         calls = len(self.network.calls)
         parts = self.job["predictor"].split(".")
         try:
-            found, depth = _import_modules(parts)
+            module, depth = _import_modules(parts)
         except BaseException as error:
             self._raised("import", error, calls)
             raise Refused from None
-        module = found
+        found = module
         for part in parts[depth:]:
             found = getattr(found, part, None)
         if found is None:
-            classes = sorted(name for name, value in vars(module).items() if inspect.isclass(value)) if module else []
+            members = getattr(module, "__dict__", {})
+            classes = sorted(name for name, value in members.items() if inspect.isclass(value))
             self.results.emit("missing", module=".".join(parts[:depth]), classes=classes)
             raise Refused
-        self._phase_done("import", time.monotonic() - start)
+        self._phase_done("import", _now() - start)
         return found
 
     def _describe(self, cls: Any) -> None:
@@ -260,18 +283,17 @@ class Probe:
                 signature = "predict" + str(inspect.signature(predict))
             except (TypeError, ValueError):
                 pass
-        bound = not (inspect.isclass(cls) and inspect.isfunction(inspect.getattr_static(cls, "from_path", None)))
         self.results.emit(
             "class",
             from_path=from_path is not None,
-            bound=bound,
+            bound=_takes_one(from_path),
             predict=predict is not None,
             arguments=arguments,
             keywords=keywords,
             signature=signature,
             bases=[_type_name(base) for base in getattr(cls, "__mro__", ())],
         )
-        if from_path is None or predict is None or arguments != 2 or not bound:
+        if from_path is None or predict is None or arguments != 2 or not _takes_one(from_path):
             raise Refused
 
     def _from_path(self, cls: Any) -> Any:
@@ -282,7 +304,7 @@ class Probe:
         except BaseException as error:
             self._raised("from_path", error, calls)
             raise Refused from None
-        self._phase_done("from_path", time.monotonic() - start)
+        self._phase_done("from_path", _now() - start)
         if not callable(getattr(routine, "predict", None)):
             self.results.emit("no_instance", type=_type_name(type(routine)))
             raise Refused
@@ -292,14 +314,11 @@ class Probe:
         keywords = _takes_service_keys(inspect.getfullargspec(cls.predict))
         first = None  # type: Optional[Dict[str, Any]]
         steady, count = 0.0, 0
-        with open(self.job["requests"], "rb") as file:
+        with _open_file(self.job["requests"], "rb") as file:
             for row in file:
-                example = json.loads(row.decode("ascii"))
+                example = _loads(row.decode("ascii"))
                 phase = "first_predict" if first is None else "steady_predict"
-                if phase == "first_predict" or count == 0:
-                    self._enter(phase, example["line"])
-                else:
-                    self.results.emit("enter", phase=phase, line=example["line"])
+                self._enter(phase, example["line"], again=count > 0)
                 seconds = self._predict(routine, example, keywords, phase)
                 if first is None:
                     first = example
@@ -314,7 +333,7 @@ class Probe:
             self._phase_done("steady_predict", steady, count)
 
     def _predict(self, routine: Any, example: Dict[str, Any], keywords: bool, phase: str, judge: bool = True) -> float:
-        request = json.loads(json.dumps(example["request"]))
+        request = _loads(_dumps(example["request"]))
         instances = request.pop("instances")
         rows = len(instances)
         if self.job["decode_b64"]:
@@ -323,38 +342,37 @@ class Probe:
             request["stats"] = Stats()
             request.setdefault("signature_name", None)
         calls = len(self.network.calls)
-        start = time.monotonic()
+        start = _now()
         try:
             result = routine.predict(instances, **request)
         except BaseException as error:
-            seconds = time.monotonic() - start
+            seconds = _now() - start
             if judge:
                 self._raised("predict", error, calls, example["line"])
             if not isinstance(error, Exception):
                 raise Refused from None
             return seconds
-        seconds = time.monotonic() - start
+        seconds = _now() - start
         if judge:
-            self._judge(result, rows, example, seconds)
+            fields = {"line": example["line"], "seconds": seconds, "instances": rows, "type": _type_name(type(result))}
+            self._judge(result, example["expect"], fields)
         return seconds
 
-    def _judge(self, result: Any, rows: int, example: Dict[str, Any], seconds: float) -> None:
-        fields = {"line": example["line"], "seconds": seconds, "instances": rows}  # type: Dict[str, Any]
-        fields["type"] = _type_name(type(result))
+    def _judge(self, result: Any, expected: bool, fields: Dict[str, Any]) -> None:
         if not isinstance(result, list):
             self.results.emit("answer", problem="type", **fields)
             return
-        fields["rows"] = len(result)
         try:
-            text = json.dumps(result, allow_nan=False)
-        except (TypeError, ValueError, RecursionError, OverflowError) as error:
-            place, what = next(_misfits(result, "", 0), ("", _text(error)))
+            fields["rows"] = len(result)
+            text = _dumps(result, allow_nan=False, separators=(",", ":"))  # as the server writes it: the size counts
+        except BaseException as error:  # the author's objects may raise anything when they are read
+            place, what = _misfit(result, error)
             problem = "nan" if what in ("NaN", "Infinity", "-Infinity") else "json"
             self.results.emit("answer", problem=problem, place=place, what=what, **fields)
             return
         fields["bytes"] = len(text) + len('{"predictions": }')
         self.answer_bytes += len(text)
-        keep = example["expect"] and self.answer_bytes <= _MAX_ANSWERS
+        keep = expected and self.answer_bytes <= _MAX_ANSWERS
         self.results.emit("answer", problem=None, answer=text if keep else None, **fields)
 
 
@@ -364,8 +382,31 @@ def _method(cls: Any, name: str) -> Any:
     return method if callable(method) and not getattr(method, "__isabstractmethod__", False) else None
 
 
+def _takes_one(from_path: Any) -> bool:
+    """False for a plain method: called on the class, it takes the model directory for its ``self`` and misses the other."""
+    if not inspect.isfunction(from_path):
+        return True
+    try:
+        inspect.signature(from_path).bind("")
+    except TypeError:
+        return False
+    except ValueError:
+        pass
+    return True
+
+
 def _takes_service_keys(spec: inspect.FullArgSpec) -> bool:
     return spec.varkw is not None or {"stats", "signature_name"} <= set(spec.kwonlyargs)
+
+
+def _misfit(result: Any, error: BaseException) -> Tuple[str, str]:
+    """Where an answer stops being JSON, and what is there; where that is not to be found, what the reader of it said."""
+    refused = "something that raises {}: {}".format(_type_name(type(error)), _text(error)[:200])
+    try:
+        place, what = next(_misfits(result, "", 0), ("", refused))
+    except BaseException:
+        return "", refused
+    return place if len(place) <= _MAX_PLACE else place[: _MAX_PLACE - 3] + "...", what
 
 
 def _misfits(value: Any, place: str, depth: int) -> Iterator[Tuple[str, str]]:
@@ -392,31 +433,36 @@ def _misfits(value: Any, place: str, depth: int) -> Iterator[Tuple[str, str]]:
 
 
 def _decoded(value: Any) -> Any:
-    """``{"b64": text}`` at any depth as bytes, as the service does for a model directory that it takes for TensorFlow's."""
+    """``{"b64": text}`` at any depth as bytes, as ``cpr.payload.decoded``, which has already refused what is not base64."""
     if isinstance(value, list):
         return [_decoded(item) for item in value]
     if isinstance(value, dict):
-        if len(value) == 1 and isinstance(value.get("b64"), str):
-            try:
-                return base64.b64decode(value["b64"])
-            except ValueError:
-                return value
+        if len(value) == 1 and "b64" in value:
+            return base64.b64decode("".join(value["b64"].split()))
         return {key: _decoded(item) for key, item in value.items()}
     return value
 
 
 def _import_modules(parts: List[str]) -> Tuple[Any, int]:
-    """The innermost module of a dotted name, and how many of its parts are modules; none found is ``(None, 0)``."""
-    found = None
+    """What a dotted name leads to by imports alone, and how many of its parts that took; none found is ``(None, 0)``.
+
+    As in ``pydoc.locate``, an import counts by the attribute that it leaves: in a package that puts a class in the place of
+    its module of the same name, the class is found.
+    """
+    found = None  # type: Any
     for depth in range(len(parts)):
         name = ".".join(parts[: depth + 1])
         try:
-            __import__(name)
+            reached = __import__(name)  # type: Any
         except ImportError as error:
             if error.name != name:
                 raise
             return found, depth
-        found = sys.modules.get(name)
+        for part in parts[1 : depth + 1]:
+            reached = getattr(reached, part, None)
+        if reached is None:
+            return found, depth
+        found = reached
     return found, len(parts)
 
 
@@ -439,8 +485,17 @@ def _type_name(cls: Any) -> str:
 def _text(error: BaseException) -> str:
     try:
         return str(error)[:_MAX_TEXT]
-    except Exception:
+    except BaseException:
         return "(its message cannot be read)"
+
+
+def _text_of(error: BaseException, name: str) -> Optional[str]:
+    """An attribute of an exception, where that is text."""
+    try:
+        value = getattr(error, name, None)
+    except BaseException:
+        return None
+    return value[:_MAX_TEXT] if isinstance(value, str) else None
 
 
 def _traceback(error: BaseException, frames: List[traceback.FrameSummary]) -> str:
@@ -453,17 +508,13 @@ def _traceback(error: BaseException, frames: List[traceback.FrameSummary]) -> st
 def main() -> None:
     with open(sys.argv[1], "rb") as file:
         job = json.loads(file.read().decode("utf-8"))
-    probe = Probe(job)
-    try:
-        probe.run()
-    except Refused:
-        probe._finish()
+    Probe(job).run()
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
-        except (OSError, ValueError, AttributeError):
+        except BaseException:  # noqa: S110 - closed, or the author's own by now
             pass
-    os._exit(0)  # threads and exit handlers of the author's have no say any more
+    _exit(0)  # threads and exit handlers of the author's have no say any more
 
 
 if __name__ == "__main__":

@@ -33,7 +33,7 @@ def read_mapping(path: Path) -> Mapping[str, Value]:
         data = path.read_bytes()
     except FileNotFoundError:
         raise ProjectError(
-            f"There is no {path.name} in {path.parent}.",
+            f"There is no {path.name} in {'this folder' if path.parent == Path() else path.parent}.",
             "Name a routine folder, or start one with `cpr new DIR`.",
             str(path),
         ) from None
@@ -71,6 +71,8 @@ def _check_events(text: str, path: Path) -> None:
         where = f"{path}:{mark.line + 1}" if mark else str(path)
         if isinstance(event, yaml.AliasEvent) or getattr(event, "anchor", None):
             raise ProjectError("Anchors and aliases are not read.", "Write the value out.", where)
+        if getattr(event, "tag", None):
+            raise ProjectError("Tags, which start with an exclamation mark, are not read.", "Leave it out, or quote it.", where)
         if isinstance(event, yaml.CollectionStartEvent):
             depth += 1
             if depth > MAX_DEPTH:
@@ -86,6 +88,8 @@ def _check_events(text: str, path: Path) -> None:
 def _value(node: yaml.Node, path: Path, key_line: int = 0) -> Value:
     line = node.start_mark.line + 1
     if isinstance(node, yaml.ScalarNode):
+        if not _is_unicode(node.value):
+            raise ProjectError("It holds half of a surrogate pair.", "Write the character itself.", f"{path}:{line}")
         return Value(line, str(node.value), key_line)
     if isinstance(node, yaml.SequenceNode):
         return Value(line, tuple(_value(item, path) for item in node.value), key_line)
@@ -98,3 +102,12 @@ def _value(node: yaml.Node, path: Path, key_line: int = 0) -> Value:
             raise ProjectError(f"The key {key.value!r} is there twice.", "Keep one of them.", f"{path}:{at}")
         members[key.value] = _value(item, path, at)
     return Value(line, members, key_line)
+
+
+def _is_unicode(text: str) -> bool:
+    """False where an escape such as ``\\ud800`` made what no file can hold."""
+    try:
+        text.encode()
+    except UnicodeEncodeError:
+        return False
+    return True

@@ -224,14 +224,32 @@ def _pythons(version: str) -> Iterator[Path]:
 
 def _pyenv_root() -> Path | None:
     root = os.environ.get("PYENV_ROOT") or (_output(["pyenv", "root"]) if shutil.which("pyenv") else "")
-    versions = (Path(root) if root else Path.home() / ".pyenv") / "versions"
-    return versions if versions.is_dir() else None
+    return _readable(Path(root, "versions") if root else _home() / ".pyenv" / "versions")
 
 
 def _uv_pythons() -> Path | None:
-    data = os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share"
-    folder = Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path(data) / "uv" / "python")
-    return folder if folder.is_dir() else None
+    data = os.environ.get("XDG_DATA_HOME") or _home() / ".local" / "share"
+    return _readable(Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path(data) / "uv" / "python"))
+
+
+def _home() -> Path:
+    try:
+        return Path.home()
+    except RuntimeError:  # no HOME, and the user is in no list
+        return Path("/nonexistent")
+
+
+def _readable(folder: Path) -> Path | None:
+    """The folder, if it is one that may be looked into: a user may be given a home that is not theirs."""
+    return folder if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir() else None
+
+
+def _is_file(path: Path) -> bool:
+    """False also where a folder above may not be entered, which ``Path.is_file`` raises for."""
+    try:
+        return path.is_file()
+    except OSError:
+        return False
 
 
 def _tools() -> Iterator[Check]:
@@ -269,13 +287,13 @@ def _gcs_credentials() -> Check:
     login = "gcloud auth application-default login"
     given = os.environ.get("GOOGLE_APPLICATION_CREDENTIALS")
     if given:
-        if Path(given).is_file():
+        if _is_file(Path(given)):
             return Check(name, Status.OK, f"GOOGLE_APPLICATION_CREDENTIALS names {given}")
         detail = f"GOOGLE_APPLICATION_CREDENTIALS names {given}, and there is no such file"
         return Check(name, Status.MISSING, detail, f"Correct the variable, or unset it and run: {login}")
-    folder = Path(os.environ.get("CLOUDSDK_CONFIG") or Path.home() / ".config" / "gcloud")
+    folder = Path(os.environ.get("CLOUDSDK_CONFIG") or _home() / ".config" / "gcloud")
     default = folder / "application_default_credentials.json"
-    if default.is_file():
+    if _is_file(default):
         return Check(name, Status.OK, f"application default credentials at {default}")
     return Check(name, Status.MISSING, "no application default credentials found", login)
 
@@ -285,10 +303,10 @@ def _s3_credentials() -> Check:
     if os.environ.get("AWS_ACCESS_KEY_ID"):
         return Check(name, Status.OK, "AWS_ACCESS_KEY_ID is set")
     profile = os.environ.get("AWS_PROFILE")
-    credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or Path.home() / ".aws" / "credentials")
-    config = Path(os.environ.get("AWS_CONFIG_FILE") or Path.home() / ".aws" / "config")
+    credentials = Path(os.environ.get("AWS_SHARED_CREDENTIALS_FILE") or _home() / ".aws" / "credentials")
+    config = Path(os.environ.get("AWS_CONFIG_FILE") or _home() / ".aws" / "config")
     for path in (credentials, config):
-        if path.is_file():
+        if _is_file(path):
             return Check(name, Status.OK, f"{path}" + (f", profile {profile}" if profile else ""))
     return Check(name, Status.MISSING, "no AWS key, profile or credentials file found", "aws configure")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import math
+import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -59,6 +60,8 @@ def _example(text: bytes, number: int, where: str) -> Example:
         raise _bad(f"is not JSON: {error.msg} at column {error.colno}", where) from None
     except RecursionError:
         raise _bad("is nested too deep", where) from None
+    except ValueError:
+        raise _bad("holds a number of thousands of digits", where) from None
     if not isinstance(body, dict):
         raise _bad("is not an object", where)
     if not isinstance(body.get("instances"), list):
@@ -78,7 +81,7 @@ def _expectation(expect: Any, where: str) -> Expectation:
 
 def _tolerance(expect: Mapping[str, Any], key: str, default: float, where: str) -> float:
     value = expect.get(key, default)
-    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value < math.inf:
+    if isinstance(value, bool) or not isinstance(value, (int, float)) or not 0 <= value <= sys.float_info.max:
         raise _bad(f"has a {key} that is not a number of 0 or more", where)
     return float(value)
 
@@ -95,9 +98,12 @@ def compare(expected: Any, actual: Any, rtol: float = RTOL, atol: float = ATOL) 
     """The first difference between two JSON values with its place: ``[0].score: 0.5, expected 0.6 (off by 0.1)``.
 
     ``None`` where they are equal. Floats compare within the tolerance, a float and an integer as numbers, all else exactly;
-    booleans are not numbers.
+    booleans are not numbers. What is too deep or too large for that counts as different.
     """
-    return _difference(expected, actual, rtol, atol, "")
+    try:
+        return _difference(expected, actual, rtol, atol, "")
+    except (RecursionError, OverflowError, ValueError) as error:
+        return f"the answer: it cannot be compared ({error})"
 
 
 def _difference(expected: Any, actual: Any, rtol: float, atol: float, place: str) -> str | None:

@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import errno
+import re
 import secrets
 import shutil
+import time
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cpr.errors import OutputError
 
 _CANNOT_WRITE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EROFS, errno.EACCES, errno.EPERM, errno.EIO}
+_TAKEN = {errno.ENOTEMPTY, errno.EEXIST, errno.ENOTDIR}
+_BESIDE = re.compile(r"\.(?:new|old)\.[0-9a-f]{8}")
+_ABANDONED_SECONDS = 3600.0
 
 
 @contextmanager
@@ -21,6 +26,7 @@ def filled(final: Path) -> Iterator[Path]:
     Whatever goes wrong, nothing half-written stays and the old folder is as it was. ``OutputError`` where it cannot be written.
     """
     target = final.resolve()
+    _sweep(target)
     try:
         place = _beside(target, "new")
     except OSError as error:
@@ -52,21 +58,45 @@ def _beside(target: Path, kind: str) -> Path:
     return place
 
 
+def _sweep(target: Path) -> None:
+    """Remove what a run that was killed has left here more than an hour ago."""
+    with suppress(OSError):
+        for place in target.parent.iterdir():
+            beside = place.name.startswith(f".{target.name}") and _BESIDE.fullmatch(place.name, len(target.name) + 1)
+            if beside and time.time() - place.stat().st_mtime > _ABANDONED_SECONDS:
+                shutil.rmtree(place, ignore_errors=True)
+
+
 def _replace(place: Path, target: Path) -> None:
-    """Rename ``place`` to ``target``. A folder cannot be renamed over a full one, so an old one steps aside first."""
-    if not target.exists():
-        place.rename(target)
+    """Rename ``place`` to ``target``, also while others do the same: the last one stays.
+
+    A folder cannot be renamed over a full one, so what is there steps aside first.
+    """
+    if _renamed(place, target):
         return
     aside = _beside(target, "old")
+    old = aside / "old"
     try:
-        old = target.rename(aside / "old")
-        try:
-            place.rename(target)
-        except OSError:
+        while not _renamed(place, target):
+            shutil.rmtree(old, ignore_errors=True)
+            with suppress(FileNotFoundError):  # somebody else moved it aside
+                target.rename(old)
+    except BaseException:
+        with suppress(OSError):
             old.rename(target)
-            raise
+        raise
     finally:
         shutil.rmtree(aside, ignore_errors=True)
+
+
+def _renamed(place: Path, target: Path) -> bool:
+    try:
+        place.rename(target)
+    except OSError as error:
+        if error.errno not in _TAKEN:
+            raise
+        return False
+    return True
 
 
 def _unwritable(error: OSError, final: Path) -> OutputError:

@@ -25,6 +25,7 @@ from typing import IO, Any, Protocol
 from packaging.requirements import InvalidRequirement, Requirement
 from packaging.utils import canonicalize_name
 
+from cpr import payload
 from cpr.examples import Example
 from cpr.manifest import Bundle
 
@@ -46,10 +47,6 @@ _PIP = (
     "--no-input",
     "--target",
 )
-
-# With one of these at the root of the model directory the service takes the model for another framework's, and leaves
-# {"b64": …} as it came (prediction_utils.py in gcloud 528.0.0: should_base64_decode).
-_UNDECODED = ("model.pkl", "model.joblib", "model.bst")
 
 
 class Environment(Protocol):
@@ -300,7 +297,7 @@ def _write_job(bundle: Bundle, examples: Sequence[Example], work: Path) -> Path:
         "results": str(work / "results"),
         "started": time.monotonic(),
         "cut_network": True,
-        "decode_b64": not any((bundle.model_dir / name).is_file() for name in _UNDECODED),
+        "decode_b64": payload.decodes(bundle.model_dir),
     }
     path = work / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
@@ -346,6 +343,7 @@ def _started(command: Sequence[str], work: Path, home: str) -> Iterator[tuple[su
     finally:
         _kill_group(process)
         process.wait()
+        _kill_strays(work)
         tail.close()
 
 
@@ -357,6 +355,17 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
+
+
+def _kill_strays(work: Path) -> None:
+    """End what left the process group (``setsid``): it still has the environment that it was started with. Linux only."""
+    mark = f"TMPDIR={work / 'tmp'}".encode()
+    for entry in Path("/proc").glob("[0-9]*/environ"):
+        try:
+            if mark in entry.read_bytes().split(b"\0"):
+                os.kill(int(entry.parent.name), signal.SIGKILL)
+        except OSError:
+            pass  # it has ended, or is another user's
 
 
 class _Tail:
@@ -411,7 +420,7 @@ def _record(path: Path, environment: Environment, bundle: Bundle) -> Run:
             elif kind == "done":
                 gathered |= {"complete": True, "calls": tuple(map(str, event["calls"]))}
                 modules = tuple(map(str, event["modules"]))
-    except (ValueError, KeyError, TypeError, RecursionError):
+    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
         gathered["complete"] = False
     facts["packages"] = dict(environment.packages(bundle.manifest.requirements, modules))
     network = gathered.pop("network", "none")

@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 
 DISTRIBUTION = "cpr-kit"
 _STEM = "cpr_kit"
+_DATA = ("_deploy", "_samples", "_templates")
+"""Packages of data: inside the package once installed, beside it in a source folder. An image needs no samples."""
 _AUTHOR_PART = ("__init__.py", "errors.py")
 _ZIP_TIME = (1980, 1, 1, 0, 0, 0)  # the earliest that a zip file can hold
 
@@ -77,7 +79,7 @@ def _tree(folder: Traversable, prefix: str = "") -> Iterator[tuple[str, bytes]]:
     for entry in sorted(folder.iterdir(), key=lambda entry: entry.name):
         name = prefix + entry.name
         if entry.is_dir():
-            if entry.name != "__pycache__" and name not in ("_deploy", "_templates"):
+            if entry.name != "__pycache__" and name not in _DATA:
                 yield from _tree(entry, name + "/")
         elif not entry.name.endswith((".pyc", ".pyo")):
             yield name, entry.read_bytes()

@@ -28,6 +28,9 @@ MODEL_DIR = "model"
 PACKAGES_DIR = "packages"
 EXAMPLES_NAME = "examples.jsonl"
 
+# Both become folders in a bucket and parts of shell scripts: never trust the text.
+_NAME = re.compile(r"[a-z][a-z0-9_-]*")
+_VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+]*")
 _CLASS_REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
@@ -208,8 +211,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     for entry in manifest.all_files:
         if entry.path != EXAMPLES_NAME and not entry.path.startswith((f"{MODEL_DIR}/", f"{PACKAGES_DIR}/")):
             raise ValueError(f"{entry.path} is at no place that a bundle has")
-    # Both become folders in a bucket and parts of shell scripts: never trust the text.
-    if not re.fullmatch(r"[a-z][a-z0-9_-]*", manifest.name) or not re.fullmatch(r"[0-9A-Za-z.!+]+", manifest.version):
+    if not _NAME.fullmatch(manifest.name) or not _VERSION.fullmatch(manifest.version):
         raise ValueError(f"name {manifest.name!r} or version {manifest.version!r} is not allowed")
     return manifest
 
@@ -233,7 +235,7 @@ def _entries(value: Any) -> tuple[FileEntry, ...]:
     for item in _typed(value, list, "files"):
         path = _typed(item["path"], str, "path")
         if not is_safe_path(path):
-            raise ValueError(f"the path {path!r} leaves the bundle")
+            raise ValueError(f"the path {path!r} leaves the bundle, or cannot be printed")
         size, sha256 = _typed(item["size"], int, "size"), _typed(item["sha256"], str, "sha256")
         if size < 0 or not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise ValueError(f"the entry of {path!r} has no size and SHA-256")
@@ -244,9 +246,9 @@ def _entries(value: Any) -> tuple[FileEntry, ...]:
 
 
 def is_safe_path(path: str) -> bool:
-    """True for a relative path with forward slashes that stays inside the folder it is relative to."""
+    """True for a relative path with forward slashes that stays inside the folder it is relative to, and can be printed."""
     parts = path.split("/")
-    return bool(path) and not any(part in ("", ".", "..") for part in parts) and not set(path) & set("\\\0:")
+    return path.isprintable() and not any(part in ("", ".", "..") for part in parts) and not set(path) & set("\\:")
 
 
 @dataclass(frozen=True, slots=True)
@@ -265,9 +267,9 @@ class Bundle:
             if path.stat().st_size > MAX_RECORD_BYTES:
                 raise BundleError("The manifest is too large.", "Build the bundle anew with `cpr build`.", str(path))
             text = path.read_bytes()
-        except FileNotFoundError:
+        except (FileNotFoundError, NotADirectoryError):
             raise BundleError(
-                f"{root} is not a bundle: it has no {MANIFEST_NAME}.",
+                f"{root} is not a bundle: it {'has no' if root.is_dir() else 'is no folder with a'} {MANIFEST_NAME}.",
                 "Name the folder that `cpr build` printed, or build the routine first.",
                 str(root),
             ) from None

@@ -8,9 +8,22 @@ import inspect
 import json
 import math
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any, NoReturn
 
 from cpr.errors import PredictorError, RequestError
+
+# With one of these at the top of the model directory the service takes the model for scikit-learn's or XGBoost's
+# (prediction_utils.py in gcloud 528.0.0: should_base64_decode).
+_UNDECODED = ("model.bst", "model.joblib", "model.pkl")
+
+
+def decodes(model_dir: Path) -> bool:
+    """Whether the service turns ``{"b64": text}`` into bytes before ``predict`` sees it, which it decides by the model's files.
+
+    Otherwise it hands the object on as it came.
+    """
+    return not any((model_dir / name).is_file() for name in _UNDECODED)
 
 
 def decoded(instances: list[Any]) -> list[Any]:
@@ -56,24 +69,30 @@ def encoded(predictions: Any, count: int) -> str:
         )
     try:
         return json.dumps(predictions, allow_nan=False, separators=(",", ":"))
-    except (TypeError, ValueError, RecursionError) as error:
+    except Exception as error:  # the author's objects may raise anything when they are read
         _refuse_inside(predictions, error)
 
 
 def _refuse_inside(predictions: list[Any], error: Exception) -> NoReturn:
-    try:
-        for place, value in _leaves(predictions, "predictions"):
-            if isinstance(value, float) and not math.isfinite(value):
-                raise PredictorError(
-                    f"{place} is {float(value)}, which JSON cannot hold.", "Return None or a finite number in its place.", place
-                )
-            if value is not None and not isinstance(value, (str, int, float)):
-                _refuse(value, f"{place} is", place)
-    except RecursionError:
-        pass
+    leaves = _leaves(predictions, "predictions")
+    while (leaf := _next(leaves)) is not None:
+        place, value = leaf
+        if isinstance(value, float) and not math.isfinite(value):
+            raise PredictorError(
+                f"{place} is {float(value)}, which JSON cannot hold.", "Return None or a finite number in its place.", place
+            )
+        if value is not None and not isinstance(value, (str, int, float)):
+            _refuse(value, f"{place} is", place)
     raise PredictorError(
         f"The predictions cannot be written as JSON: {error}.", "Return plain lists, dicts, numbers and text."
     ) from None
+
+
+def _next(leaves: Iterator[tuple[str, Any]]) -> tuple[str, Any] | None:
+    try:
+        return next(leaves, None)
+    except Exception:  # an object that cannot be looked at: what the writer of JSON said has to do
+        return None
 
 
 def _leaves(value: Any, place: str) -> Iterator[tuple[str, Any]]:

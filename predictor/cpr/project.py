@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import os
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -103,7 +104,8 @@ def name_of(folder: Path) -> str:
 def require_new(folder: Path) -> None:
     """``ProjectError`` unless a routine can be started at ``folder``: it is not there, or is empty."""
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
-        raise ProjectError(f"{folder} is there already and is not empty.", "Name a folder that is not there yet.", str(folder))
+        what = "is not empty" if folder.is_dir() else "is a file"
+        raise ProjectError(f"{folder} is there already and {what}.", "Name a folder that is not there yet.", str(folder))
 
 
 class _Reader:
@@ -245,10 +247,14 @@ class _Reader:
 
     def _inside(self, key: str, default: str) -> Path:
         text = self._text(key) or default
-        path = self.root / text
-        if PurePosixPath(text).is_absolute() or "\\" in text or "\0" in text or not path.resolve().is_relative_to(self.root):
+        path = Path(os.path.realpath(self.root / text)) if "\0" not in text else None
+        if path is None or PurePosixPath(text).is_absolute() or "\\" in text or not path.is_relative_to(self.root):
             raise self._error(key, f"names {text!r}, which is outside the routine folder", "Move it inside, and name it there.")
-        return path.resolve()
+        try:
+            path.is_dir()
+        except OSError as error:  # a name too long
+            raise self._error(key, f"names what cannot be used: {error.strerror}", "Name another.") from None
+        return path
 
     def _examples(self) -> Path | None:
         path = self._inside("examples", EXAMPLES_NAME)
@@ -262,8 +268,8 @@ class _Reader:
         text = self._text("saved_model")
         if text is None:
             return None
-        path = (model_dir / text).resolve()
-        if not path.is_relative_to(model_dir):
+        path = Path(os.path.realpath(model_dir / text)) if "\0" not in text else None
+        if path is None or not path.is_relative_to(model_dir):
             raise self._error(
                 "saved_model", f"names {text!r}, which is outside {model_dir.name}", "Name a folder below model_dir, or `.`."
             )

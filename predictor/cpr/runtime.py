@@ -29,9 +29,6 @@ from cpr.manifest import Bundle, ClassRef, Manifest
 from cpr.protocols import rows
 
 _SIGNATURE = "Write it as `def predict(self, instances, **kwargs)`."
-# With one of these at the top of the model directory the service takes the model for scikit-learn's or XGBoost's, and hands
-# {"b64": …} on as it came; in every other case it decodes it.
-_UNDECODED = ("model.bst", "model.joblib", "model.pkl")
 
 
 class Stats(dict[str, int]):
@@ -77,7 +74,7 @@ class LoadedRoutine:
         self._namespace = namespace
         self._folder = folder
         self._call = _call(predictor)
-        self._decodes = not any((model_dir / name).exists() for name in _UNDECODED)
+        self._decodes = payload.decodes(model_dir)
         self._finalizer = weakref.finalize(self, _dispose, namespace, folder)
 
     def __enter__(self) -> LoadedRoutine:
@@ -112,9 +109,9 @@ class LoadedRoutine:
             self._namespace.activate()
         try:
             predictions = self._predictor.predict(instances, **keywords)
-        except CprError:
+        except (CprError, KeyboardInterrupt):
             raise
-        except (Exception, SystemExit) as error:
+        except BaseException as error:  # SystemExit, asyncio's CancelledError: none of them is to end the process here
             raise author_error("predict", error, self._folder) from None
         return predictions, payload.encoded(predictions, count)
 
@@ -216,15 +213,15 @@ def _check(found: Any, reference: ClassRef) -> None:
 
 def _call(predictor: Any) -> _Call:
     spec = inspect.getfullargspec(predictor.predict)
-    return _Call(frozenset(spec.args) | {"stats"}, frozenset(spec.kwonlyargs), spec.varkw is not None)
+    return _Call(frozenset(spec.args), frozenset(spec.kwonlyargs), spec.varkw is not None)
 
 
 def _from_path(kind: Any, reference: ClassRef, model_dir: Path, folder: Path | None) -> Any:
     try:
         predictor = kind.from_path(str(model_dir))
-    except CprError:
+    except (CprError, KeyboardInterrupt):
         raise
-    except (Exception, SystemExit) as error:
+    except BaseException as error:
         raise author_error("from_path", error, folder) from None
     if not callable(getattr(predictor, "predict", None)):
         raise PredictorError(

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import glob
 import importlib.util
+import os
 import re
 import subprocess
 import sys
@@ -10,7 +12,7 @@ import tempfile
 from pathlib import Path
 from types import TracebackType
 
-from cpr.archive import read_tar, write_sdist
+from cpr.archive import MAX_BYTES, MAX_MEMBERS, read_tar, write_sdist
 from cpr.errors import BuildError
 from cpr.project import Routine
 from cpr.sources import Sources
@@ -19,6 +21,9 @@ RUNTIME_PROVIDES = frozenset({"tensorflow", "tensorflow-cpu", "numpy"})
 """What every AI Platform runtime brings: a runtime *is* a TensorFlow release, and TensorFlow brings NumPy. The service installs
 with ``pip install --target``, which does not see what is installed, so naming these would fetch TensorFlow a second time into
 the 2 GB of the machine. The manifest still lists them, and containers install them."""
+
+_KEPT = ("LD_LIBRARY_PATH", "DYLD_LIBRARY_PATH", "SYSTEMROOT")
+"""Without these some interpreters do not start; nothing else of the environment takes part."""
 
 _TIMEOUT = 120  # seconds; it takes 0.3
 
@@ -44,7 +49,7 @@ import setuptools.command.sdist
 stage = sys.stdin.readline().rstrip("\\n")
 if stage:
     os.chdir(stage)
-    sys.argv = ["setup.py", "-q", "sdist", "--formats=tar"]
+    sys.argv = ["setup.py", "-q", "sdist", "--formats=tar", "--dist-dir=../made"]
     runpy.run_path("setup.py")
 """
 
@@ -68,7 +73,12 @@ class SdistBuild:
         self._process = subprocess.Popen(
             [sys.executable, "-I", "-S", "-c", _RUN, str(Path(spec.origin).parent.parent)],
             # HOME: distutils would read the user's .pydistutils.cfg.
-            env={"HOME": self._folder.name, "LC_ALL": "C.UTF-8", "TZ": "UTC"},
+            env={
+                **{name: os.environ[name] for name in _KEPT if name in os.environ},
+                "HOME": self._folder.name,
+                "LC_ALL": "C.UTF-8",
+                "TZ": "UTC",
+            },
             text=True,
             errors="replace",
             stdin=subprocess.PIPE,
@@ -89,6 +99,14 @@ class SdistBuild:
         self.routine = routine
         self.members = {name: _read(path) for name, path in sources.files.items()}
         self.members["setup.py"] = _setup(routine, sources)
+        total = sum(map(len, self.members.values()))
+        if len(self.members) >= MAX_MEMBERS or total > MAX_BYTES:
+            raise BuildError(
+                f"The modules and the data in their packages are {len(self.members)} files of {total} bytes together; "
+                f"a source distribution holds fewer than {MAX_MEMBERS} of {MAX_BYTES}.",
+                "Move large files to the model directory, and name what does not belong there under `exclude`.",
+                str(routine.root),
+            )
         for name, content in self.members.items():
             path = self._stage / name
             path.parent.mkdir(parents=True, exist_ok=True)
@@ -107,7 +125,7 @@ class SdistBuild:
             output, _ = self._process.communicate(timeout=_TIMEOUT)
         except subprocess.TimeoutExpired:
             raise BuildError(f"setuptools did not finish in {_TIMEOUT} s.", "Run the build again.", where) from None
-        made = list((self._stage / "dist").glob("*.tar"))
+        made = list((self._stage.parent / "made").glob("*.tar"))
         if self._process.returncode or len(made) != 1:
             raise BuildError(
                 f"setuptools could not make the source distribution:\n{output.strip()}",
@@ -150,13 +168,13 @@ def _setup(routine: Routine, sources: Sources) -> bytes:
     data: dict[str, list[str]] = {}
     for path in sources.files:
         folder, _, _ = path.rpartition("/")
-        if folder and not path.endswith(".py"):
-            package = _owner(folder, sources.packages)
-            data.setdefault(package, []).append(path[len(package) + 1 :])
+        package = _owner(folder, sources.packages)
+        if folder and not (path.endswith(".py") and package == folder.replace("/", ".")):
+            data.setdefault(package, []).append(glob.escape(path[len(package) + 1 :]))
     text = _SETUP.format(
         name=routine.name,
         version=routine.version,
-        description=routine.description,
+        description=_summary(routine),
         modules=list(sources.modules),
         packages=list(sources.packages),
         data=data,
@@ -168,13 +186,18 @@ def _setup(routine: Routine, sources: Sources) -> bytes:
 def _owner(folder: str, packages: tuple[str, ...]) -> str:
     """The innermost package at or above a folder: data in a plain sub-folder belongs to the package around it."""
     name = folder.replace("/", ".")
-    while name not in packages:
+    while name and name not in packages:
         name = name.rpartition(".")[0]
     return name
 
 
+def _summary(routine: Routine) -> str:
+    """The description on one line: old and new setuptools alike stumble over more."""
+    return " ".join(routine.description.split())
+
+
 def _pkg_info(routine: Routine) -> bytes:
-    summary = " ".join(routine.description.split())
+    summary = _summary(routine)
     lines = ["Metadata-Version: 2.1", f"Name: {routine.name}", f"Version: {routine.version}"]
     lines += [f"Summary: {summary}"] if summary else []
     lines += [f"Requires-Dist: {text}" for text in install_requires(routine.requirements)]

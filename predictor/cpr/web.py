@@ -17,6 +17,7 @@ from __future__ import annotations
 
 import json
 import logging
+import queue
 import re
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping
 from dataclasses import dataclass
@@ -50,6 +51,10 @@ class WrongMethod(RequestError):
         self.allowed = allowed
 
 
+class Overloaded(CprError):
+    """More requests wait than can be answered in time."""
+
+
 class NotReady(CprError):
     """The server is stopping."""
 
@@ -59,6 +64,7 @@ STATUS: Mapping[type[CprError], int] = {
     NoSuchPath: 404,
     WrongMethod: 405,
     RequestTooLarge: 413,
+    Overloaded: 429,
     PredictorError: 500,
     CprError: 500,
     NotReady: 503,
@@ -120,16 +126,20 @@ class Application:
         except Exception as error:
             log.exception("500 %s %s", scope["method"], _printable(path))
             answer = _Answer(500, rows.error(f"Internal error of the server: {type(error).__name__}."))
-        length = (b"content-length", str(len(answer.body)).encode())
-        await send({"type": "http.response.start", "status": answer.status, "headers": [_JSON, length, *answer.headers]})
+        headers = [_JSON, (b"content-length", str(len(answer.body)).encode()), *answer.headers]
+        if answer.status >= 400 and any(name == b"expect" for name, _ in scope["headers"]):
+            headers.append((b"connection", b"close"))  # nobody knows whether the body still comes
+        await send({"type": "http.response.start", "status": answer.status, "headers": headers})
         await send({"type": "http.response.body", "body": answer.body})
 
     async def _answer(self, scope: Scope, path: str, receive: Receive) -> _Answer:
         method = scope["method"]
-        if path == self._routes.predict:
+        is_health = path in ("/", "/healthz", self._routes.health)
+        # One path may be both routes: the method tells which.
+        if path == self._routes.predict and not (is_health and method in ("GET", "HEAD")):
             _require(method, "POST")
             return await self._predict(scope, receive, vertex.parse)
-        if path in ("/", "/healthz", self._routes.health):
+        if is_health:
             _require(method, "GET", "HEAD")
             if self.stopping:
                 raise NotReady("The server is stopping.", "Send the request to another one.")
@@ -190,7 +200,10 @@ class Application:
         def work() -> bytes:
             return rows.predictions(self._routine.predict_encoded(parse(body)))
 
-        answer = await self._workers.run(work)
+        try:
+            answer = await self._workers.run(work)
+        except queue.Full:
+            raise Overloaded("Too many requests wait for an answer.", "Send it again later.") from None
         if self._limits.response is not None and len(answer) > self._limits.response:
             raise PredictorError(
                 f"The response has {len(answer)} bytes; the limit is {self._limits.response}.",
@@ -206,7 +219,7 @@ class Application:
         log.warning("%d %s %s: %s", status, method, _printable(path), _printable(text))
         if isinstance(error, PredictorError) and error.traceback:
             log.warning("%s", error.traceback.rstrip())
-        headers = ((b"allow", error.allowed.encode()),) if isinstance(error, WrongMethod) else ()
+        headers = _headers(error)
         if path.startswith("/v1/projects/") and method == "GET":
             google = {"code": status, "message": text, "status": _GOOGLE_STATUS.get(status, "UNKNOWN")}
             return _Answer(status, json.dumps({"error": google}).encode(), headers)
@@ -226,6 +239,15 @@ def _path(scope: Scope) -> str:
 def _require(method: str, *allowed: str) -> None:
     if method not in allowed:
         raise WrongMethod(method, ", ".join(allowed))
+
+
+def _headers(error: CprError) -> tuple[tuple[bytes, bytes], ...]:
+    """Those that belong to the status of an error."""
+    if isinstance(error, WrongMethod):
+        return ((b"allow", error.allowed.encode()),)
+    if isinstance(error, Overloaded):
+        return ((b"retry-after", b"1"),)
+    return ()
 
 
 def _document(document: Mapping[str, Any]) -> _Answer:

@@ -24,16 +24,25 @@ class _Job:
 
 
 class Workers:
-    """``count`` threads. With one, predictions run one after the other, as a routine that is not thread-safe needs it."""
+    """``count`` threads. With one, predictions run one after the other, as a routine that is not thread-safe needs it.
 
-    def __init__(self, count: int) -> None:
+    At most ``waiting`` calls wait for a thread (``None``: any number): a queue that only grows answers nobody in time.
+    """
+
+    def __init__(self, count: int, waiting: int | None = None) -> None:
+        self._waiting = waiting
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._threads = [threading.Thread(target=self._work, name=f"predict-{index}", daemon=True) for index in range(count)]
         for thread in self._threads:
             thread.start()
 
     async def run(self, function: Callable[[], T]) -> T:
-        """The result, or the error, of calling ``function`` in one of the threads. A cancelled call that waits is left out."""
+        """The result, or the error, of calling ``function`` in one of the threads. A cancelled call that waits is left out.
+
+        ``queue.Full`` where too many wait already.
+        """
+        if self._waiting is not None and self._jobs.qsize() >= self._waiting:
+            raise queue.Full
         loop = asyncio.get_running_loop()
         job = _Job(function, loop.create_future(), loop)
         self._jobs.put(job)

@@ -195,8 +195,9 @@ def test_what_does_not_travel(tmp_path: Path) -> None:
             "model/.DS_Store": "",
         },
     )
-    found = [entry.path for entry in build(folder, folder / "model" / "out").manifest.model_files]
-    again = [entry.path for entry in build(folder, folder / "model" / "out").manifest.model_files]
+    (folder / "model/linked").symlink_to("../dist")
+    found = [entry.path for entry in build(folder).manifest.model_files]
+    again = [entry.path for entry in build(folder).manifest.model_files]
     assert found == again == ["model/factor.json", "model/keep.tmp"]
 
 
@@ -357,7 +358,9 @@ def test_an_altered_bundle_is_found(tiny: Path, path: str) -> None:
         ('"format": 1', '"format": 2', "reads up to 1"),
         ('"format": 1', '"format": true', "cannot be read"),
         ("model/factor.json", "../../etc/passwd", "leaves the bundle"),
+        ("model/factor.json", "model/\\ud800", "cannot be printed"),
         ('"version": "1.2.0"', '"version": "1/../2"', "not allowed"),
+        ('"version": "1.2.0"', '"version": ".."', "not allowed"),
         ("{", "", "cannot be read"),
         ('"files": [', '"file": [', "no key 'files'"),
     ],

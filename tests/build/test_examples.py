@@ -40,6 +40,8 @@ def test_lines_keep_their_numbers(tmp_path: Path) -> None:
         ('{"instances": [], "expect": {"predictions": [], "rtol": -1}}', "rtol"),
         ('{"instances": [], "expect": {"predictions": [], "atol": true}}', "atol"),
         ("[" * 100_000, "nested too deep"),
+        ('{"instances": [' + "1" * 5000 + "]}", "thousands of digits"),
+        ('{"instances": [], "expect": {"predictions": [], "rtol": 1' + "0" * 400 + "}}", "rtol"),
     ],
 )
 def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, message: str) -> None:

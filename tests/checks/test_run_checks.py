@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from support.checking import answer, example, faults, run, subject
+from support.checking import answer, example, faults, findings, run, subject
 
 from cpr.errors import ProjectError
-from cpr.isolation import Phase
+from cpr.isolation import Phase, Raised
 from cpr.manifest import Severity
 
 
@@ -51,11 +51,16 @@ def test_requirements_that_are_not_what_ran() -> None:
     assert "numpy 2.4.6" in other.message
     (missing,) = faults("CPR542", subject(run=ran, requirements=("pandas<2",)))
     assert missing.remedy == "`pip install 'pandas<2'`"
+    old = run(environment={"python": "3.7.16", "packages": {"relic": "2.0-of-the-house"}})
+    assert faults("CPR542", subject(run=old, requirements=("relic",))) == []
+    assert len(faults("CPR542", subject(run=old, requirements=("relic>=1",)))) == 1
 
 
 def test_a_network_that_was_asked_in_vain_is_a_warning() -> None:
     (fault,) = faults("CPR508", subject(run=run(calls=("metadata.google.internal",))))
-    assert fault.severity is Severity.WARNING and "metadata.google.internal" in fault.message
+    assert fault.severity is Severity.WARNING and "metadata.google.internal, and does without" in fault.message
+    (fault,) = faults("CPR508", subject(run=run(calls=("metadata.google.internal",), network="none")))
+    assert fault.severity is Severity.WARNING and "without" not in fault.message
 
 
 @pytest.mark.parametrize(("size", "found"), [(1_500_000, 0), (1_500_001, 1)])
@@ -92,6 +97,42 @@ def test_examples_missing_or_bad() -> None:
     problem = ProjectError("The example is not JSON.", "Mend it.", "/somewhere/examples.jsonl:7")
     assert faults("CPR521", subject(examples_problem=problem)) == []
     assert [fault.where for fault in faults("CPR522", subject(examples_problem=problem))] == ["examples.jsonl:7"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "remedy"), [("coroutine", "without async"), ("NoneType", "without a return"), ("numpy.ndarray", ".tolist()")]
+)
+def test_the_remedy_fits_what_was_returned(kind: str, remedy: str) -> None:
+    (fault,) = findings("CPR511", subject(run=run(answers=(answer(type=kind, rows=None, problem="type"),))))
+    assert remedy in fault.remedy
+
+
+@pytest.mark.parametrize("phase", ["import", "from_path", "predict"])
+def test_a_module_that_a_pickle_names_and_nobody_packed(phase: str) -> None:
+    raised = Raised(phase, None, "ModuleNotFoundError", "No module named 'prep'", "prep", None, None, None, False)
+    id = {"import": "CPR502", "from_path": "CPR503", "predict": "CPR504"}[phase]
+    (fault,) = faults(id, subject(run=run(raised=(raised,))))
+    assert "list it under `modules`" in (fault.remedy or "")
+
+
+def test_a_python_without_pip() -> None:
+    failed = run(install_failure=("packages/tiny-1.0.tar.gz", "/usr/bin/python3: No module named pip\n"), status=1)
+    (fault,) = faults("CPR501", subject(run=failed))
+    assert "ensurepip" in (fault.remedy or "")
+
+
+def test_an_alarm_is_no_crash() -> None:
+    (fault,) = faults("CPR506", subject(run=run(complete=False, status=-14, last_phase="from_path")))
+    assert "SIGALRM" in fault.message and "timer" in (fault.remedy or "")
+
+
+def test_answers_too_deep_to_compare() -> None:
+    deep: list[object] = []
+    for _ in range(5000):
+        deep = [deep]
+    looked_at = subject(run=run(answers=(answer(answer=[deep]),)), examples=(example(1, [deep]),))
+    (fault,) = faults("CPR517", looked_at)
+    assert "cannot be compared" in fault.message
 
 
 def test_a_process_killed_by_the_system() -> None:

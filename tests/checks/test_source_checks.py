@@ -30,7 +30,23 @@ NEWER_LIBRARY = {
     "list[..]": "def f(a: list[int]):\n    pass\n",
     "X | Y": "def f(a: int | None):\n    pass\n",
     "importlib.metadata": "from importlib import metadata\n",
+    "str.removesuffix": "def f(text):\n    return text.strip().removesuffix('a')\n",
+    "generic type `list[…]`": "from __future__ import annotations\nRow = list[int]\n",
+    "an annotation `X": "from typing import List\ndef f(a: List[int | None]):\n    pass\n",
+    "a union of types": "def f(a):\n    return isinstance(a, int | str)\n",
+    "behind `return`": "def f(a):\n    return 1, *a\n",
+    "behind `in`": "for x in *[1], 2:\n    pass\n",
+    "lru_cache": "from functools import lru_cache as once\n\n@once\ndef f():\n    pass\n",
+    "statistics.fmean": (
+        "import statistics\ndef f(x):\n    try:\n        return statistics.fmean(x)\n    except Exception:\n        pass\n"
+    ),
+    "math.dist": "import math\ndef f(m, x):\n    if hasattr(m, 'predict_proba'):\n        return math.dist(x, x)\n",
+    "graphlib": "import sys\nif sys.version_info < (3, 8):\n    import graphlib\n",
+    "random.randbytes": "from random import randbytes\nimport typing\nif typing.TYPE_CHECKING:\n    pass\n",
 }
+if sys.version_info >= (3, 11):
+    NEWER_LIBRARY["a star in an index"] = "x = {}\ny = x[*x]\n"
+    NEWER_LIBRARY["a star in an annotation"] = "def f(*a: *int):\n    pass\n"
 
 FINE = {
     "guarded import": "try:\n    import zoneinfo\nexcept ImportError:\n    zoneinfo = None\n",
@@ -42,6 +58,21 @@ FINE = {
     "old features": "import dataclasses, contextlib, secrets\nx = f'{1}'\nasync def f():\n    yield 1\ny: int = 1_000\n",
     "not the built-in": "class T:\n    def removeprefix(self, a):\n        return a\nT().removeprefix('x')\n",
     "integers": "flags = 1 | 2\n",
+    "suppressed": "import contextlib\nwith contextlib.suppress(ImportError):\n    import zoneinfo\n",
+    "guarded by a name": "import sys\nPY38 = sys.version_info >= (3, 8)\nif PY38:\n    from typing import Literal\n",
+    "early return": "import sys\ndef f():\n    if sys.version_info < (3, 9):\n        return None\n    import graphlib\n",
+    "conditional expression": "import sys, math\nprod = math.prod if sys.version_info >= (3, 8) else None\n",
+    "asked for in an expression": "import math\nprod = math.prod if hasattr(math, 'prod') else None\n",
+    "guarded union": "import sys\nif sys.version_info[:2] >= (3, 10):\n    X = int | str\nelse:\n    X = int\n",
+    "either guard": (
+        "import sys\nif sys.version_info.minor < 9 or not sys.version_info >= (3, 10):\n    x = 1\nelse:\n    import tomllib\n"
+    ),
+    "guarded import of a broad mind": "def f():\n    try:\n        import zoneinfo\n    except Exception:\n        pass\n",
+    "annotations of local variables": "def f():\n    x: list[int] = []\n    y: int | None = None\n",
+    "stars in parentheses": "def f(a, x={}):\n    for i in (*a, 1):\n        yield (1, *a), x[(*a, 2)]\n    return (*a,)\n",
+    "columns of text": "def f(frame):\n    return frame.name.str.removeprefix('x')\n",
+    "names of one's own": "def f(type, dict):\n    return type['x'], dict['y']\n",
+    "lru_cache()": "import functools\n@functools.lru_cache()\ndef f():\n    pass\n",
 }
 
 

@@ -98,6 +98,84 @@ def test_a_terminal_that_lacks_characters(tmp_path: Path) -> None:
     assert cpr("--json", "build", tmp_path / "höhle").error["where"].endswith("höhle")
 
 
+def test_the_place_is_told_unless_the_message_names_it(tmp_path: Path) -> None:
+    (tmp_path / "a").mkdir()
+    assert cpr("predict", tmp_path, "--instances", "a", cwd=tmp_path).err.startswith("error: a: The instances cannot be read")
+    assert cpr("predict", tmp_path, "--instances", ".", cwd=tmp_path).err.startswith("error: .: The instances")
+    assert cpr("build", "nowhere", cwd=tmp_path).err.startswith("error: There is no folder nowhere.")
+    assert "no routine.yaml in this folder." in cpr("build", cwd=tmp_path).err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "name"),
+    [
+        (["build", ""], "PROJECT"),
+        (["build", ".", "-o", ""], "--output"),
+        (["validate", ""], "BUNDLE_OR_PROJECT"),
+        (["inspect", ""], "PATH"),
+        (["new", "x", "--from", ""], "--from"),
+        (["demo", "-o", ""], "--output"),
+    ],
+)
+def test_an_unset_variable_is_not_the_current_folder(tmp_path: Path, arguments: list[str], name: str) -> None:
+    ran = cpr(*arguments, cwd=tmp_path)
+    assert ran.status == 2
+    assert ran.err.startswith(f"error: {name} is empty.")
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_file_is_no_bundle(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    for arguments in (["upload", "file", "bucket"], ["inspect", "file"], ["new", "file"], ["validate", "file"]):
+        ran = cpr(*arguments, cwd=tmp_path)
+        assert ran.status == 1
+        assert "error: file is" in ran.err
+        assert "permissions" not in ran.err
+
+
+def test_a_routine_that_cannot_be_built_in_place_says_how(tiny: Path) -> None:
+    (tiny / "dist").write_text("a file where the bundle would go")
+    ran = cpr("validate", tiny)
+    assert ran.status == 1
+    assert f"cpr build {tiny} -o DIR" in ran.err
+
+
+def test_a_folder_is_inspected_by_its_uri(tiny: Path) -> None:
+    assert cpr("inspect", tiny.as_uri()).out.startswith(f"{tiny}: ")
+    ran = cpr("inspect", "s3://bucket/x y")
+    assert ran.status == 2
+    assert "`aws s3 cp --recursive 's3://bucket/x y' FOLDER`" in ran.err
+    assert "Did you mean s3://b" in cpr("inspect", "s3:b").err
+
+
+def test_the_examples_are_requests_of_which_one_is_sent(tiny: Path) -> None:
+    line = (tiny / "examples.jsonl").read_text()
+    assert cpr("predict", tiny, "--instances", tiny / "examples.jsonl", "--json").document["predictions"] == [3, 7.5]
+    (tiny / "examples.jsonl").write_text(line * 2)
+    ran = cpr("predict", tiny, "--instances", tiny / "examples.jsonl")
+    assert ran.status == 1
+    assert "examples.jsonl:1: The line is a whole request" in ran.err
+    assert "head -n 1" in ran.err
+
+
+@pytest.mark.parametrize("content", ["", "\n \n"])
+def test_an_empty_file_of_instances_is_told(tiny: Path, tmp_path: Path, content: str) -> None:
+    (tmp_path / "empty.json").write_text(content)
+    ran = cpr("predict", tiny, "--instances", tmp_path / "empty.json")
+    assert (ran.status, ran.out) == (1, "")
+    assert "empty.json: The file is empty." in ran.err
+
+
+def test_a_bundle_that_is_built_again_stays_proved(tiny: Path) -> None:
+    assert cpr("validate", tiny).status == 0
+    record = tiny / "dist" / "tiny-1.2.0" / "validation.json"
+    assert cpr("build", tiny).status == 0
+    assert record.is_file()
+    (tiny / "model" / "factor.json").write_text("4")
+    assert cpr("build", tiny).status == 0
+    assert not record.exists()
+
+
 def test_what_a_terminal_would_act_on_is_written_out() -> None:
     assert printable("a\x1b[31mb\r\nc") == "a\\x1b[31mb\\r\nc"
 

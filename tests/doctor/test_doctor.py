@@ -209,3 +209,26 @@ def test_nothing_heavy_is_imported():
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert "cpr" in imported
     assert not imported & {"tensorflow", "numpy", "google", "boto3", "botocore", "uvicorn", "yaml"}
+
+
+def test_a_home_that_may_not_be_entered_is_no_failure(tmp_path):
+    """As under `su` without its own environment. Root may enter everything: os.access says no in its place."""
+    code = """
+import os, pathlib, sys
+allowed, is_file = os.access, pathlib.Path.is_file
+def refuse(path):
+    if "closed" in str(path):
+        raise PermissionError(13, "Permission denied", str(path))
+os.access = lambda path, *rest, **more: "closed" not in str(path) and allowed(path, *rest, **more)
+pathlib.Path.is_file = lambda path: refuse(path) or is_file(path)
+pathlib.Path.is_dir = lambda path: refuse(path) or os.path.isdir(path)
+from cpr.cli import main
+sys.exit(main(["doctor"]))
+"""
+    closed = str(tmp_path / "closed")
+    variables = {"HOME": closed, "PYENV_ROOT": closed, "CLOUDSDK_CONFIG": closed, "AWS_CONFIG_FILE": closed}
+    done = subprocess.run(
+        [sys.executable, "-c", code], env={**os.environ, **variables}, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "cpr itself is fine." in done.stdout

@@ -42,8 +42,23 @@ def test_to_a_bucket(tiny: Path, tmp_path: Path, gs_place) -> None:
 @pytest.mark.parametrize("mode", [[], ["--json"]])
 def test_a_routine_that_fails_is_not_uploaded(tiny: Path, tmp_path: Path, mode: list[str]) -> None:
     (tiny / "predictor.py").write_text(PREDICTOR.replace("* self.factor", "* 4"))
-    ran = cpr("ship", tiny, tmp_path / "bucket", "--target", "ai-platform", "-o", tmp_path / "config", *mode)
+    ran = cpr("ship", tiny, "gs://no-such-bucket", "--target", "ai-platform", "-o", tmp_path / "config", *mode)
     assert ran.status == 1
     assert "expected 3" in ran.out
-    assert not (tmp_path / "bucket").exists()
     assert not (tmp_path / "config").exists()
+
+
+@pytest.mark.parametrize(
+    ("destination", "message", "remedy"),
+    [("bucket", "not from a folder", "DEST_URI"), ("gs:/b", "two slashes", "gs://b"), ("", "DEST_URI is empty", "unset")],
+)
+def test_a_destination_that_cannot_be_is_told_before_the_rehearsal(
+    tiny: Path, tmp_path: Path, destination: str, message: str, remedy: str
+) -> None:
+    ran = cpr("ship", tiny, destination, "--target", "ai-platform", cwd=tmp_path)
+    assert ran.status == (1 if destination else 2)
+    assert message in ran.err
+    assert remedy in ran.err
+    assert "--uri" not in ran.err
+    assert "fresh process" not in ran.err
+    assert [path.name for path in tmp_path.iterdir()] == ["tiny"]

@@ -195,6 +195,25 @@ def test_whole_floats_are_integers():
     assert tensors["x"].tolist() == [1, -2, 2**53]
 
 
+@pytest.mark.parametrize(
+    ("dtype", "value", "fits"),
+    [
+        ("bfloat16", 3.396e38, True),
+        ("bfloat16", 3.3962e38, False),
+        ("bfloat16", float("-inf"), True),
+        ("complex64", 1e39, False),
+        ("complex64", complex(0, -1e39), False),
+        ("complex64", complex(float("inf"), 1), True),
+    ],
+)
+def test_no_finite_number_becomes_infinite(dtype, value, fits):
+    if fits:
+        assert len(convert([value], one(dtype, (None,)))["x"]) == 1
+    else:
+        with pytest.raises(RequestError, match="is out of range for " + dtype):
+            convert([value], one(dtype, (None,)))
+
+
 def test_bfloat16_is_prepared_as_float32():
     tensors = convert([1.5, 2], one("bfloat16", (None,)))
     assert tensors["x"].dtype == np.float32
@@ -235,6 +254,12 @@ def test_wrong_arrays_are_the_authors_fault(data, message):
     with pytest.raises(PredictorError) as caught:
         to_tensors(data, [Tensor("x", "float32", (None, 2)), Tensor("y", "int8", (None,))], 2)
     assert message in caught.value.message
+
+
+@pytest.mark.parametrize("shape", [None, (), (None,)])
+def test_one_array_has_rows(shape):
+    with pytest.raises(PredictorError, match="an array without dimensions"):
+        to_tensors(np.array(1.0), one("float32", shape), 2)
 
 
 def test_one_array_needs_a_row_for_each_instance():

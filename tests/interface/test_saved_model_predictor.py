@@ -176,7 +176,7 @@ def test_tags_choose_the_meta_graph(load):
         ("mixed", [{"text": "a"}], "no value for the input 'count'"),
         ("fixed_batch", [1], "takes exactly 2 instances"),
         ("tensorflow1_sparse", [[1, 2]], "the signature has 3 inputs: 'x_dense_shape', 'x_indices', 'x_values'"),
-        ("parsing", ["1", "one"], "The model refused the instances"),
+        ("parsing", ["1", "one"], "The model refused the instances: StringToNumberOp could not correctly convert string: one"),
         ("linear", "text", "instances is a str"),
         ("linear", {"x": [1, 2]}, "instances is a dict"),
     ],

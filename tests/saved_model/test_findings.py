@@ -93,6 +93,12 @@ def test_a_model_one_folder_down(copy, tmp_path):
     assert checks(tmp_path / "outer" / "1") == []
 
 
+def test_the_model_directory_of_a_routine_has_the_model_one_folder_down(copy, tmp_path):
+    copy("module", "routine/model/saved_model")
+    (tmp_path / "routine" / "routine.yaml").write_text("name: x")
+    assert checks(tmp_path / "routine" / "model") == []
+
+
 def test_several_models_are_a_folder_of_models(copy, tmp_path):
     copy("module", "outer/a")
     copy("tf1_constant", "outer/b")

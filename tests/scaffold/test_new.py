@@ -120,7 +120,7 @@ def test_an_ai_platform_routine_is_adopted_without_running_it(tmp_path: Path) ->
     assert str(routine.predictor) == "doubler.Doubler"
     assert (routine.name, routine.version) == ("doubler", "0.7")
     assert routine.requirements == ("six>=1.10", "numpy")
-    assert notes == ("model/ is empty: copy there what the old version had at its deploymentUri",)
+    assert notes == ("model/ is empty: copy there what the old version had at its deploymentUri or artifact URI",)
     (folder / "model" / "bias.txt").write_text("1")
     with runtime.load(build(folder)) as loaded:
         assert loaded.predict({"instances": [1, 2]}) == [3, 5]
@@ -133,20 +133,88 @@ def test_a_vertex_routine_gets_an_adapter(tmp_path: Path) -> None:
     ran = cpr("new", tmp_path / "halver", "--from", legacy)
     assert ran.status == 0, ran.err
     assert "calls your Halver" in ran.out
-    assert "set one in routine.yaml" in ran.out
+    assert "routine.yaml says 0.1" in ran.out
     routine = read_routine(tmp_path / "halver")
     assert routine.requirements == ("six==1.16",)
     here = Path.cwd()
     with runtime.load(build(tmp_path / "halver")) as loaded:
         assert loaded.predict({"instances": [1, 2], "scale": 4}) == [3, 5]
+        assert loaded.predict({"instances": [1, 2], "parameters": {"scale": 4}}) == [3, 5]
     assert Path.cwd() == here
 
 
+def test_the_adapter_works_where_the_model_directory_is_relative_as_in_a_rehearsal(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", halver_dot_py=VERTEX)
+    (legacy / "model").mkdir()
+    (legacy / "model" / "bias.txt").write_text("1")
+    folder, _ = adopt(legacy, tmp_path / "halver")
+    (folder / "examples.jsonl").write_text('{"instances": [1, 2], "expect": {"predictions": [1.5, 2.0]}}\n')
+    ran = cpr("validate", folder, "--target", "vertex-ai")
+    assert ran.status == 0, ran.out
+    assert "1 example replayed" in ran.out
+
+
+SKLEARN = """\
+from google.cloud.aiplatform.prediction.sklearn.predictor import SklearnPredictor as Base
+
+
+class Iris(Base):
+    def postprocess(self, results):
+        return {"predictions": [str(one) for one in results]}
+"""
+
+
+def test_a_class_with_a_base_of_vertex_is_found(tmp_path: Path) -> None:
+    requirements = "fastapi\nuvicorn==0.17.6\nscikit-learn==1.2 --hash=sha256:00\n./wheels/own.whl\n"
+    legacy = write(tmp_path / "old", predictor_dot_py=SKLEARN, preprocess_dot_py="", requirements_dot_txt=requirements)
+    folder, notes = adopt(legacy, tmp_path / "iris")
+    routine = read_routine(folder)
+    assert routine.modules == ("predictor", "preprocess", "vertex_adapter")
+    assert "from predictor import Iris" in (folder / "vertex_adapter.py").read_text()
+    assert routine.requirements == ("scikit-learn==1.2",)
+    assert "left out of the requirements, as `cpr serve` takes their place: fastapi, uvicorn==0.17.6" in notes
+    assert "left out of the requirements, as they are none that routine.yaml takes: ./wheels/own.whl" in notes
+
+
+def test_the_modules_that_only_a_pickle_needs_travel(tmp_path: Path) -> None:
+    setup = "from setuptools import setup\nsetup(name='c', version='0.1', scripts=['doubler.py', 'preprocess.py', 'run.sh'])\n"
+    legacy = write(tmp_path / "old", setup_dot_py=setup, doubler_dot_py=LEGACY, preprocess_dot_py="", train_dot_py="")
+    folder, _ = adopt(legacy, tmp_path / "doubler")
+    assert read_routine(folder).modules == ("doubler", "preprocess")
+
+
+def test_the_packages_that_setup_finds_travel(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", setup_dot_py=SETUP, doubler_dot_py=LEGACY)
+    write(legacy / "steps", __init___dot_py="")
+    folder, _ = adopt(legacy, tmp_path / "doubler")
+    assert read_routine(folder).modules == ("doubler", "steps")
+
+
+def test_checkpoints_of_notebooks_are_no_second_predictor(tmp_path: Path) -> None:
+    legacy = write(tmp_path / "old", doubler_dot_py=LEGACY)
+    write(legacy / ".ipynb_checkpoints", doubler_dot_py=LEGACY)
+    folder, _ = adopt(legacy, tmp_path / "doubler")
+    assert not (folder / ".ipynb_checkpoints").exists()
+
+
+def test_what_has_to_be_installed_first_is_told(tmp_path: Path) -> None:
+    setup = "from setuptools import setup\nsetup(version='1', install_requires=['no-such-thing>=2', 'packaging'])\n"
+    write(tmp_path / "old", setup_dot_py=setup, doubler_dot_py=LEGACY)
+    ran = cpr("new", "my doubler/it", "--from", "old", cwd=tmp_path)
+    assert ran.status == 0, ran.err
+    lines = ran.out.splitlines()[-3:]
+    assert lines == [
+        "  next: pip install 'no-such-thing>=2'",
+        "        cpr validate 'my doubler/it'",
+        "        cpr serve 'my doubler/it'",
+    ]
+
+
 def test_model_files_at_the_root_move_into_the_model_directory(tmp_path: Path) -> None:
-    legacy = write(tmp_path / "old", doubler_dot_py=LEGACY, model_dot_pkl="x")
+    legacy = write(tmp_path / "old", doubler_dot_py=LEGACY, model_dot_pkl="x", preprocessor_dot_pkl="x")
     folder, notes = adopt(legacy, tmp_path / "doubler")
-    assert (folder / "model" / "model.pkl").is_file()
-    assert "moved model.pkl into model/" in notes
+    assert sorted(path.name for path in (folder / "model").iterdir()) == ["model.pkl", "preprocessor.pkl"]
+    assert notes[0].startswith("moved model.pkl, preprocessor.pkl into model/")
 
 
 @pytest.mark.parametrize(

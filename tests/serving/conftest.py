@@ -68,6 +68,18 @@ class Moody:
     def leave(self, instances, kwargs):
         raise SystemExit(3)
 
+    def cancel(self, instances, kwargs):
+        import asyncio
+
+        raise asyncio.CancelledError
+
+    def unreadable(self, instances, kwargs):
+        class Lazy(list):
+            def __iter__(self):
+                raise OSError("not today")
+
+        return [Lazy([1]) for _ in instances]
+
     def sleep(self, instances, kwargs):
         pathlib.Path(kwargs.get("started", "/dev/null")).touch()
         time.sleep(instances[0])

@@ -12,6 +12,8 @@ import subprocess
 import sys
 import threading
 import time
+import urllib.error
+import urllib.request
 from pathlib import Path
 
 import pytest
@@ -20,7 +22,9 @@ from support.routines import write_routine
 from support.servers import Reply, Served, exchange, free_port, serving, wait_for
 
 from cpr.manifest import Bundle
+from cpr.runtime import load
 from cpr.steps.build import build
+from cpr.steps.serving import Settings, running
 
 PREDICT = "/v1/models/moody-one:predict"
 
@@ -172,6 +176,8 @@ def test_a_bad_request_is_answered_with_its_cause(served: Served, body: bytes, m
         ("nothing", "predict returned a NoneType; it must return a list."),
         ("fail", "predict raised ValueError: no value for\n[1, 2]"),
         ("leave", "predict raised SystemExit: 3"),
+        ("cancel", "predict raised asyncio.exceptions.CancelledError"),
+        ("unreadable", "The predictions cannot be written as JSON: not today."),
         ("unheard", "predict raised AttributeError"),
     ],
 )
@@ -250,6 +256,51 @@ def test_other_limits_can_be_set_or_lifted(moody: Bundle) -> None:
     with serving(moody.root, "--max-request-bytes", "0") as server:
         body = {"instances": ["x" * 3_000_000]}
         assert server.request(PREDICT, body).json == {"predictions": body["instances"]}
+
+
+def test_a_body_that_may_or_may_not_come_ends_the_connection(served: Served) -> None:
+    head = f"POST {PREDICT} HTTP/1.1\r\nHost: x\r\nExpect: 100-continue\r\n"
+    for refused in ("Content-Length: 1500001\r\n\r\n", "Content-Length: 9\r\nContent-Encoding: gzip\r\n\r\n"):
+        answer = exchange(served.port, (head + refused).encode(), timeout=30)
+        assert answer.startswith(b"HTTP/1.1 4") and b"\r\nconnection: close\r\n" in answer
+    asked = exchange(served.port, (head + "Content-Length: 18\r\n\r\n").encode() + b'{"instances": [1]}', timeout=1)
+    assert b"100 Continue" in asked and b'{"predictions": [1]}' in asked and b"connection: close" not in asked
+
+
+def test_a_full_queue_refuses_at_once_and_health_still_answers(moody: Bundle, tmp_path: Path) -> None:
+    with load(moody) as routine, running(routine, Settings(port=0, waiting=1)) as url:
+        statuses = []
+
+        def ask(body: dict[str, object]) -> None:
+            statuses.append(reply(url, body).status)
+
+        started = tmp_path / "started"
+        calls = [threading.Thread(target=ask, args=({"instances": [2], "mood": "sleep", "started": str(started)},))]
+        calls[0].start()
+        wait_for(started)
+        calls += [threading.Thread(target=ask, args=({"instances": [1]},)) for _ in range(3)]
+        for call in calls[1:]:
+            call.start()
+        while len(statuses) < 2:
+            time.sleep(0.01)
+        refused = reply(url, {"instances": [1]})
+        assert (refused.status, refused.headers["retry-after"]) == (429, "1")
+        assert "Too many requests wait" in refused.error
+        with urllib.request.urlopen(url + "/healthz") as health:
+            assert health.status == 200
+        for call in calls:
+            call.join()
+        assert sorted(statuses) == [200, 200, 429, 429]
+
+
+def reply(url: str, body: dict[str, object]) -> Reply:
+    request = urllib.request.Request(url + PREDICT, json.dumps(body).encode())
+    try:
+        with urllib.request.urlopen(request, timeout=60) as response:
+            return Reply(response.status, response.read(), dict(response.headers))
+    except urllib.error.HTTPError as error:
+        with error:
+            return Reply(error.code, error.read(), dict(error.headers))
 
 
 def test_health_answers_while_a_prediction_runs(served: Served, tmp_path: Path) -> None:
@@ -380,6 +431,12 @@ def test_a_container_takes_port_and_routes_from_its_environment(moody: Bundle) -
         # Elsewhere the word has no meaning of its own.
         reply = server.request(PREDICT, {"instances": [0], "mood": "kwargs", "parameters": {"a": 1}})
         assert reply.json["predictions"][0]["parameters"] == "{'a': 1}"
+
+
+def test_one_path_may_be_both_routes(moody: Bundle) -> None:
+    with serving(moody.root, env={"AIP_PREDICT_ROUTE": "/", "AIP_HEALTH_ROUTE": "/"}) as server:
+        assert server.request("/").json == {"status": "ok"}
+        assert server.request("/", {"instances": [7]}).json == {"predictions": [7]}
 
 
 def test_cloud_runs_port_is_used_and_a_flag_goes_before_it(moody: Bundle) -> None:

@@ -9,6 +9,7 @@ import itertools
 import os
 import zlib
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import google_crc32c
 import pytest
@@ -188,3 +189,20 @@ def test_a_sink_gets_everything_in_order(place: Place) -> None:
     assert storage.download(prefix + "a", sink, len(content))
     assert sink.getvalue() == content
     assert not storage.download(prefix + "b", sink, 10)
+
+
+@pytest.mark.parametrize("spelling", ["127.0.0.1:{}", "http://127.0.0.1:{}/", "http://127.0.0.1:{}"])
+def test_spellings_of_the_emulators_address(spelling: str, gs_place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    port = urlsplit(os.environ["STORAGE_EMULATOR_HOST"]).port
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", spelling.format(port))
+    storage, prefix = open_storage(gs_place.uri)
+    assert write(storage, prefix + "a", b"x") is not None
+    assert read(storage, prefix + "a", 1) == b"x"
+
+
+def test_an_empty_emulator_address_is_none(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """Then it is Google's own store, which is never asked without credentials."""
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", "")
+    monkeypatch.setenv("GOOGLE_APPLICATION_CREDENTIALS", str(tmp_path / "nothing.json"))
+    with pytest.raises(StorageError, match="no usable credentials"):
+        open_storage("gs://some-bucket")

@@ -12,7 +12,7 @@ from cpr.errors import CprError
 from cpr.examples import Example, Expectation
 from cpr.isolation import Answer, Phase, Run, Shape
 from cpr.machines import read_target
-from cpr.manifest import Bundle, ClassRef, FileEntry, Manifest
+from cpr.manifest import Bundle, ClassRef, FileEntry, Finding, Manifest
 from cpr.saved_model.survey import FoundModel
 
 PREDICTOR = """\
@@ -104,3 +104,9 @@ def faults(check: str, looked_at: Subject) -> list[Fault]:
     """What one check finds, where it applies."""
     (found,) = (item for item in CATALOGUE if item.id == check)
     return list(found.look(looked_at)) if found.applies(looked_at) else []
+
+
+def findings(check: str, looked_at: Subject) -> list[Finding]:
+    """The same with what the check itself adds."""
+    (found,) = (item for item in CATALOGUE if item.id == check)
+    return list(found.findings(looked_at)) if found.applies(looked_at) else []

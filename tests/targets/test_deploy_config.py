@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 import shutil
 import subprocess
@@ -135,6 +136,7 @@ def test_what_the_last_validation_said_is_passed_on(make_bundle: MakeBundle) -> 
         ("ai-platform", None, {"bake_weights": True}, TargetError, "--bake-weights"),
         ("vertex-ai", None, {"image": "x y"}, TargetError, "REGISTRY/PATH"),
         ("vertex-ai", None, {"image": "a/b:c$(touch pwned)"}, TargetError, "REGISTRY/PATH"),
+        ("vertex-ai", None, {"image": "registry.example/Tiny:1"}, TargetError, "REGISTRY/PATH"),
         ("vertex-ai", None, {"project": "My Project"}, TargetError, "id"),
         ("vertex-ai", None, {"region": "us central"}, TargetError, "us-central1"),
     ],
@@ -265,6 +267,43 @@ def test_scripts_are_good_shell_whatever_the_values(
         assert ran.returncode == 0, ran.stderr
         assert ran.stdout in ("", f"{HOSTILE_URI}/tiny/1.2.0/model")
     assert not (tmp_path / "pwned").exists()
+
+
+STUB = """#!/bin/bash
+for argument in "$@"; do
+  case $argument in --config=*) cp "${argument#--config=}" "$CALLS.yaml" ;; esac
+done
+echo "$(basename "$0") $*" >>"$CALLS"
+[ "$2" != repositories ] || [ "$3" != describe ]
+"""
+
+
+@pytest.mark.parametrize(("target", "machine"), [("ai-platform", "n1-standard-2"), ("vertex-ai", "n1-standard-2")])
+@pytest.mark.parametrize("description", ["one line", "two\nimage: y", "more\n  image: y\ncontainer:\n  image: z"])
+def test_the_project_may_be_named_late_and_be_a_domains(
+    target: str, machine: str, description: str, make_bundle: MakeBundle, tmp_path: Path
+) -> None:
+    bundle = make_bundle("description: " + json.dumps(description) + "\n")
+    config = deploy_config(at_uri(bundle, URI), target, machine, source=bundle)
+    write_config(config, tmp_path / "deploy")
+    for name in ("gcloud", "docker"):
+        (tmp_path / name).write_text(STUB)
+        (tmp_path / name).chmod(0o755)
+    calls = tmp_path / "calls"
+    environment = {"PATH": f"{tmp_path}:{os.environ['PATH']}", "PROJECT": "example.com:proj", "CALLS": str(calls)}
+    done = subprocess.run([tmp_path / "deploy" / "deploy.sh"], env=environment, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    image = "us-central1-docker.pkg.dev/example.com/proj/cpr/tiny:v1_2_0"
+    told = calls.read_text()
+    assert f"docker push {image}\n" in told
+    assert "repositories create cpr --project=example.com:proj --location=us-central1" in told
+    named = deploy_config(at_uri(bundle, URI), target, machine, source=bundle, project="example.com:proj")
+    if target == "ai-platform":
+        expected = yaml.safe_load(named.files["version.yaml"])
+        assert expected["container"]["image"] == image
+        assert yaml.safe_load((tmp_path / "calls.yaml").read_text()) == expected
+    else:
+        assert json.loads(named.files["upload-model.json"])["model"]["containerSpec"]["imageUri"] == image
 
 
 def test_templates_write_no_value_into_a_script_unquoted() -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import hashlib
 import json
 import os
 import re
@@ -18,6 +20,7 @@ from support.proxy import damaging_proxy
 from upload.conftest import MakeValidated
 
 from cpr.errors import ChecksumError, MissingExtra, StorageError, VersionExists
+from cpr.manifest import Bundle, FileEntry, Tool, ValidatedBundle
 from cpr.steps.upload import upload
 from cpr.storage import fetch_bundle, open_storage, read_published
 from cpr.storage.claim import CLAIM_NAME
@@ -122,6 +125,7 @@ def test_full_disk(make: MakeValidated, tmp_path: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, timeout=60)
     assert done.returncode == 0, done.stderr
     assert "large.bin cannot be used" in done.stdout
+    assert done.stdout.startswith(str(target)), "the source is not what is full"
     assert "limit" in done.stdout
     left = {path.name for path in target.rglob("*") if path.is_file()}
     assert "manifest.json" not in left
@@ -208,6 +212,23 @@ def test_other_content_under_way_is_left_alone(place: Place, make: MakeValidated
         upload(make(), place.uri)
     assert storage.uri(name) in caught.value.remedy
     assert list(storage.list(prefix)) == [name]
+
+
+def test_the_same_content_of_another_release_is_other_content(place: Place, make: MakeValidated) -> None:
+    """The tool's own part is no part of the digest, but it is a file that two publishers would overwrite."""
+    ours = make()
+    tool = Tool("9.9", (FileEntry("packages/cpr_kit-9.9.tar.gz", 1, hashlib.sha256(b"x").hexdigest()),))
+    manifest = dataclasses.replace(ours.bundle.manifest, tool=tool)
+    ours.bundle.path("packages/cpr_kit-9.9.tar.gz").write_bytes(b"x")
+    theirs = ValidatedBundle(Bundle(ours.bundle.root, manifest), ours.report)
+    assert manifest.digest == ours.bundle.manifest.digest
+
+    def meanwhile(name: str, count: int) -> None:
+        with pytest.raises(VersionExists, match="being uploaded"):
+            upload(ours, place.uri)
+
+    upload(theirs, place.uri, progress=lambda name, count: None if name == "manifest.json" else meanwhile(name, count))
+    assert upload(ours, place.uri).uploaded == 0
 
 
 def test_progress_that_raises_stops_the_upload(place: Place, make: MakeValidated) -> None:

@@ -122,6 +122,46 @@ def test_an_odd_class(tmp_path: Path) -> None:
     assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c4-m2") == []
 
 
+PLAIN = """\
+class Scale:
+    def predict(self, instances, **kwargs):
+        return instances
+
+"""
+
+META = """
+class Meta(type):
+    def from_path(cls, model_dir):
+        return cls()
+
+class Made(Scale, metaclass=Meta):
+    pass
+"""
+
+
+@pytest.mark.parametrize(
+    ("predictor", "files"),
+    [
+        (
+            "Scale.Scale",  # a class in the place of its module of the same name
+            {
+                "Scale/__init__.py": "from .Scale import Scale\n",
+                "Scale/Scale.py": PLAIN + "    from_path = classmethod(lambda c, d: c())\n",
+            },
+        ),
+        ("predictor.Scale", {"predictor.py": PLAIN + "    def from_path(model_dir):\n        return Scale()\n"}),
+        (
+            "predictor.Made",
+            {"predictor.py": PLAIN + META},
+        ),
+    ],
+)
+def test_a_from_path_of_another_kind(tmp_path: Path, predictor: str, files: dict[str, str]) -> None:
+    config = f"name: tiny\nversion: 1.0\npredictor: {predictor}\n"
+    example = {"examples.jsonl": '{"instances": [1], "expect": {"predictions": [1]}}'}
+    assert problems(write_routine(tmp_path / "routine", config=config, files={**files, **example}), "mls1-c1-m2") == []
+
+
 def test_no_instances_no_predictions(tmp_path: Path) -> None:
     files = {"examples.jsonl": '{"instances": [], "expect": {"predictions": []}}'}
     assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c1-m2") == []

@@ -211,6 +211,86 @@ def test_what_is_left_running_is_ended(tmp_path: Path) -> None:
     assert not alive(int(note.read_text()))
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="what left the process group is found through Linux's /proc")
+def test_what_left_the_process_group_is_ended(tmp_path: Path) -> None:
+    note = tmp_path / "stray"
+    run = rehearsed(
+        tmp_path,
+        from_path=f"""
+        import time
+        if os.fork() == 0:
+            os.setsid()
+            os.environ.clear()
+            with open({str(note)!r}, "w") as file:
+                file.write(str(os.getpid()))
+            time.sleep(600)
+        while not os.path.exists({str(note)!r}) or not os.path.getsize({str(note)!r}):
+            time.sleep(0.01)
+        """,
+    )
+    assert run.complete and run.seconds < 20
+    assert not alive(int(note.read_text()))
+
+
+def test_a_fork_that_comes_back_tells_nothing(tmp_path: Path) -> None:
+    run = rehearsed(
+        tmp_path,
+        predict="""
+        child = os.fork()
+        if child == 0:
+            raise SystemExit(3)
+        os.waitpid(child, 0)
+        return instances
+        """,
+    )
+    assert run.complete and run.raised == () and [answer.problem for answer in run.answers] == [None]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "import json; json.dumps = json.loads = None",
+        "import builtins; builtins.open = None",
+        "import time; time.monotonic = None",
+        "os.open = os.write = os.close = os.getpid = None",
+        "import sys; sys.stdout = object()",
+    ],
+)
+def test_what_the_routine_replaces_is_not_what_writes_the_record(tmp_path: Path, change: str) -> None:
+    run = rehearsed(tmp_path, from_path=change, examples='{"instances": [4], "expect": {"predictions": [4]}}')
+    assert (run.complete, run.raised, run.status) == (True, (), 0)
+    assert run.answers[0].answer == [4]
+
+
+@pytest.mark.parametrize(
+    ("predict", "what"),
+    [
+        ("class D(dict):\n    def items(self):\n        raise OSError('unread')\nreturn [D(a=1)]", "raises OSError: unread"),
+        ("class L(list):\n    def __len__(self):\n        raise KeyboardInterrupt\nreturn L()", "raises KeyboardInterrupt"),
+        ("x = []\nx.append(x)\nreturn x", "nested without end"),
+    ],
+)
+def test_answers_that_resist_reading(tmp_path: Path, predict: str, what: str) -> None:
+    run = rehearsed(tmp_path, predict=predict)
+    (answer,) = run.answers
+    assert run.complete and answer.problem == "json" and what in answer.what and len(answer.place) < 200
+
+
+@pytest.mark.parametrize(
+    ("body", "message"),
+    [
+        ("def __str__(self):\n        raise KeyboardInterrupt", "(its message cannot be read)"),
+        ("@property\n    def remedy(self):\n        raise ValueError", "unlucky"),
+        ("name = object()", "unlucky"),
+    ],
+)
+def test_exceptions_that_resist_reading(tmp_path: Path, body: str, message: str) -> None:
+    run = rehearsed(tmp_path, predict=f"class Odd(ImportError):\n    {body}\nraise Odd('unlucky')")
+    (raised,) = run.raised
+    assert run.complete and raised.type.endswith("Odd") and raised.message == message
+    assert (raised.remedy, raised.module) == (None, None)
+
+
 def alive(pid: int) -> bool:
     for _ in range(100):
         try:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 from support.command import cpr
-from support.routines import write_routine
+from support.routines import PREDICTOR, write_routine
 
 import cpr as package
 from cpr.errors import BundleError, OutputError, TargetError
@@ -124,6 +124,22 @@ def test_a_bad_line_in_a_bundle_from_elsewhere(bundle: Bundle) -> None:
     ]
 
 
+@pytest.mark.parametrize(
+    ("request_", "message"),
+    [
+        ('{"instances": [{"b64": "a-b"}]}', "instances[0] is not base64."),
+        ('{"instances": [[{"x": {"b64": 5}}]]}', "instances[0][0].x is not base64."),
+        ('{"instances": ["\\ud800"]}', "half of a surrogate pair"),
+        ('{"instances": [1], "stats": 1}', "The key 'stats' of the request is reserved."),
+    ],
+)
+def test_an_example_that_the_server_refuses_is_refused(bundle: Bundle, request_: str, message: str) -> None:
+    report = examine(with_file(bundle, "examples.jsonl", b'{"instances": [1]}\n' + request_.encode() + b"\n"))
+    (finding,) = (finding for finding in report.findings if finding.severity.value == "error")
+    assert (finding.check, finding.where) == ("CPR522", "examples.jsonl:2")
+    assert message in finding.message
+
+
 def test_a_package_that_does_not_install(bundle: Bundle) -> None:
     from cpr.archive import read_sdist, write_sdist
 
@@ -216,3 +232,12 @@ def test_a_real_saved_model(repository: Path, tmp_path: Path) -> None:
     assert 200 < report.measured["peak_mib"] < 2048
     assert {"tensorflow", "numpy", "keras"} <= set(report.environment["packages"])
     assert stored_validation(bundle) is not None
+
+
+def test_a_terminal_obeys_no_exception(tmp_path: Path) -> None:
+    text = PREDICTOR.replace(
+        "return [value", "raise ValueError('\\x1b[2J \\ud800 \\x9b\\rerror CPR999 no')\n        return [value"
+    )
+    done = cpr("validate", str(write_routine(tmp_path / "routine", predictor=text)))
+    assert done.status == 1 and "CPR504" in done.out
+    assert not set("\x1b\x9b\r") & set(done.out) and "\\x1b[2J" in done.out

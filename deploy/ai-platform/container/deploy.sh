@@ -16,16 +16,17 @@ REGION=@region:sh@
 MODEL=@model_name:sh@
 VERSION=@version_name:sh@
 image=@given_image:sh@
-IMAGE=${image:-$REGION-docker.pkg.dev/$PROJECT/cpr/@image_name:sh@}
+# A project of a domain, example.com:project, is two parts of an image's name.
+IMAGE=${image:-$REGION-docker.pkg.dev/${PROJECT/://}/cpr/@image_name:sh@}
 
 if [ "${SKIP_BUILD:-}" != 1 ]; then
   "$here/build-image.sh" "$IMAGE"
 fi
 
-# The project may have been named only now, and it is part of the image's name.
+# The project may have been named only now, and it is part of the image's name. A description may hold such a line, too.
 config=$(mktemp)
 trap 'rm -f "$config"' EXIT
-sed "s|^  image: .*|  image: $IMAGE|" "$here/version.yaml" >"$config"
+sed "/^container:/,/^routes:/s|^  image: .*|  image: $IMAGE|" "$here/version.yaml" >"$config"
 
 # N1 machines are reached through a regional endpoint only, and only gcloud beta takes a container from a config file.
 if ! gcloud beta ai-platform models describe "$MODEL" --project="$PROJECT" --region="$REGION" >/dev/null 2>&1; then

@@ -16,7 +16,8 @@ VERSION=@version_name:sh@
 ARTIFACT_URI=@artifact_uri:sh@
 LABELS=@label_list:sh@
 image=@given_image:sh@
-IMAGE=${image:-$REGION-docker.pkg.dev/$PROJECT/cpr/@image_name:sh@}
+# A project of a domain, example.com:project, is two parts of an image's name.
+IMAGE=${image:-$REGION-docker.pkg.dev/${PROJECT/://}/cpr/@image_name:sh@}
 
 if [ "${SKIP_BUILD:-}" != 1 ]; then
   "$here/build-image.sh" "$IMAGE"

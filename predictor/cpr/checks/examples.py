@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.examples import compare
@@ -13,16 +13,20 @@ from cpr.manifest import EXAMPLES_NAME, Severity
 FAMILY = Family()
 
 
-def _faults(subject: Subject, problem: Callable[[Answer], str | None]) -> Iterator[Fault]:
-    """One fault for each distinct problem, at the first line that has it, with the number of others."""
-    found: dict[str, list[int]] = {}
+def _faults(
+    subject: Subject, problem: Callable[[Answer], str | None], remedies: Mapping[str, str] | None = None
+) -> Iterator[Fault]:
+    """One fault for each distinct problem, at the first line that has it, with the number of others. ``remedies`` are those
+    for certain types of what predict returned."""
+    found: dict[str, list[Answer]] = {}
     for answer in subject.run.answers if subject.run is not None else ():
         text = problem(answer)
         if text is not None:
-            found.setdefault(text, []).append(answer.line)
-    for text, lines in found.items():
-        more = f" (and in {len(lines) - 1} more examples)" if len(lines) > 1 else ""
-        yield Fault(f"{EXAMPLES_NAME}:{lines[0]}", f"{text}{more}.")
+            found.setdefault(text, []).append(answer)
+    for text, answers in found.items():
+        others = len(answers) - 1
+        more = f" (and in {others} more example{'' if others == 1 else 's'})" if others else ""
+        yield Fault(f"{EXAMPLES_NAME}:{answers[0].line}", f"{text}{more}.", (remedies or {}).get(answers[0].type))
 
 
 @FAMILY.check(
@@ -34,7 +38,18 @@ def _faults(subject: Subject, problem: Callable[[Answer], str | None]) -> Iterat
     prevents="There was a problem processing the outputs (Error code: 3)",
 )
 def no_list(subject: Subject) -> Iterator[Fault]:
-    return _faults(subject, lambda answer: f"predict returns {answer.type}, not a list" if answer.problem == "type" else None)
+    def problem(answer: Answer) -> str | None:
+        return f"predict returns {answer.type}, not a list" if answer.problem == "type" else None
+
+    return _faults(subject, problem, _REMEDIES)
+
+
+_REMEDIES = {
+    "coroutine": "Write predict as a plain function, without async.",
+    "async_generator": "Write predict as a plain function, without async, that returns a list.",
+    "dict": "Return a list with one prediction for each instance; the service puts it under `predictions` itself.",
+    "NoneType": "Return the predictions; predict ended without a return.",
+}
 
 
 @FAMILY.check(
@@ -47,7 +62,7 @@ def no_list(subject: Subject) -> Iterator[Fault]:
 )
 def not_json(subject: Subject) -> Iterator[Fault]:
     def problem(answer: Answer) -> str | None:
-        return f"predictions{answer.place} is {answer.what}, which JSON cannot hold" if answer.problem == "json" else None
+        return f"predictions{answer.place} is {answer.what}; JSON cannot hold it" if answer.problem == "json" else None
 
     return _faults(subject, problem)
 

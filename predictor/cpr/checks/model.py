@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from cpr.checks.prediction_class import place, shape_of
 from cpr.checks.registry import Family, Fault, Subject
-from cpr.manifest import MODEL_DIR, FileEntry
+from cpr.manifest import MODEL_DIR, FileEntry, Severity
 
 FAMILY = Family()
 
@@ -44,8 +44,13 @@ def lacks_saved_model(subject: Subject) -> str | None:
     prevents="Cannot upload contents of directory [..]; directory has no files",
 )
 def empty(subject: Subject) -> Iterator[Fault]:
-    if not any(entry.size for entry in subject.bundle.manifest.model_files):
-        yield Fault(MODEL_DIR, "The model directory holds no file with content.")
+    entries = subject.bundle.manifest.model_files
+    if not entries:
+        yield Fault(MODEL_DIR, "The model directory holds no file.")
+    elif not any(entry.size for entry in entries):
+        # The service copies a placeholder as well as anything; a routine of rules alone needs no more.
+        message = "The model directory holds no file with content: right only for a routine that reads nothing from it."
+        yield Fault(MODEL_DIR, message, severity=Severity.WARNING)
 
 
 @FAMILY.check(

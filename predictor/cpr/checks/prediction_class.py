@@ -53,13 +53,20 @@ def _static_shape(node: ast.ClassDef) -> Shape:
     spec = predict.args if plain and predict is not None else None
     return Shape(
         from_path=from_path is not None or "from_path" in assigned,
-        bound=from_path is None or bool(from_path.decorator_list),
+        bound=from_path is None or bool(from_path.decorator_list) or _takes_one(from_path.args),
         predict=predict is not None or "predict" in assigned,
         arguments=None if spec is None else len(spec.posonlyargs) + len(spec.args),
         keywords=None if spec is None else spec.kwarg is not None or _names_service_keys(spec),
         signature=None if predict is None else f"predict({ast.unparse(predict.args)})",
         bases=(),
     )
+
+
+def _takes_one(spec: ast.arguments) -> bool:
+    """A plain function of one argument is as good as a static method."""
+    named = len(spec.posonlyargs) + len(spec.args)
+    needless = all(default is not None for default in spec.kw_defaults)
+    return needless and named - len(spec.defaults) <= 1 and (named >= 1 or spec.vararg is not None)
 
 
 def _names_service_keys(spec: ast.arguments) -> bool:

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
-from packaging.version import Version
+from packaging.version import InvalidVersion, Version
 
 from cpr.checks.model import lacks_saved_model
 from cpr.checks.prediction_class import module_path, place
@@ -74,7 +74,10 @@ def not_installed(subject: Subject) -> Iterator[Fault]:
     package, output = run.install_failure
     lines = [line.strip() for line in output.splitlines() if line.strip()]
     errors = [line for line in lines if line.lower().startswith("error")] or lines[-1:] or ["pip gave no reason"]
-    yield Fault(package, f"pip does not install it: {errors[-1]}")
+    remedy = None
+    if errors[-1].endswith("No module named pip"):
+        remedy = "Give the Python that runs cpr its pip: `python -m ensurepip`, or install cpr-kit with its dependencies."
+    yield Fault(package, f"pip does not install it: {errors[-1]}", remedy)
 
 
 @FAMILY.check(
@@ -89,14 +92,16 @@ def import_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "import"):
         if raised.type in ("SyntaxError", "IndentationError", "TabError") and _has_bad_syntax(subject):
             continue  # CPR401 names the line
-        yield Fault(_place_of(subject, raised), f"import raises {_saying(raised)}", _import_remedy(subject, raised))
+        yield Fault(_place_of(subject, raised), f"import raises {_saying(raised)}", _remedy(subject, raised))
 
 
 def _has_bad_syntax(subject: Subject) -> bool:
     return any(path.endswith(".py") and path not in subject.trees for path in subject.sources)
 
 
-def _import_remedy(subject: Subject, raised: Raised) -> str | None:
+def _remedy(subject: Subject, raised: Raised) -> str | None:
+    """What to do about an exception: its own remedy; for a module that is not there (imported, or named by a pickle) a way
+    to have it there."""
     if raised.type != "ModuleNotFoundError" or raised.module is None:
         return raised.remedy
     top = raised.module.partition(".")[0]
@@ -123,7 +128,7 @@ def from_path_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "from_path"):
         if raised.type == "cpr.errors.ModelError" and lacks_saved_model(subject) is not None:
             continue  # CPR205 has said it
-        yield Fault(_place_of(subject, raised), f"from_path raises {_saying(raised)}", raised.remedy)
+        yield Fault(_place_of(subject, raised), f"from_path raises {_saying(raised)}", _remedy(subject, raised))
     if subject.run is not None and subject.run.no_instance is not None:
         yield Fault(
             place(subject),
@@ -146,7 +151,9 @@ def predict_fails(subject: Subject) -> Iterator[Fault]:
         by_reason.setdefault((_place_of(subject, raised) if raised.where else "", _saying(raised)), []).append(raised)
     for (_, saying), group in by_reason.items():
         lines = _lines([raised.line for raised in group])
-        yield Fault(_place_of(subject, group[0]), f"predict raises {saying} (examples.jsonl {lines})", group[0].remedy)
+        yield Fault(
+            _place_of(subject, group[0]), f"predict raises {saying} (examples.jsonl {lines})", _remedy(subject, group[0])
+        )
 
 
 def _lines(numbers: list[int | None]) -> str:
@@ -189,8 +196,15 @@ def killed(subject: Subject) -> Iterator[Fault]:
         name = signal.Signals(-run.status).name
     except ValueError:
         name = f"signal {-run.status}"
-    remedy = "It may have run out of memory: load less, or choose a larger machine." if name == "SIGKILL" else None
+    remedy = None
+    if name == "SIGKILL":
+        remedy = "It may have run out of memory: load less, or choose a larger machine."
+    elif name not in _CRASHES:
+        remedy = "Look for what sends the signal: a timer (signal.alarm), os.kill, another process."
     yield Fault(place(subject), f"The process was killed by {name} {_unproved(run)}.", remedy)
+
+
+_CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTRAP")
 
 
 @FAMILY.check(
@@ -225,7 +239,8 @@ def calls_network(subject: Subject) -> Iterator[Fault]:
         message = f"{phase} calls {hosts}, and there is no network: {_saying(raised)}"
         yield Fault(_place_of(subject, raised), message)
     if run.calls and not failed:
-        yield Fault(place(subject), f"The routine calls {hosts}, and does without an answer.", severity=Severity.WARNING)
+        end = "and does without an answer" if run.network != "none" else "which could not be cut off here: it may depend on it"
+        yield Fault(place(subject), f"The routine calls {hosts}, {end}.", severity=Severity.WARNING)
 
 
 @FAMILY.check(
@@ -289,7 +304,7 @@ def not_proved(subject: Subject) -> Iterator[Fault]:
     if run.network == "none" and run.install_failure is None:
         yield Fault(
             sys.platform,
-            "The network could not be cut off here: what the routine fetches was not noticed.",
+            "The network could not be cut off here: what the routine fetches may have gone unnoticed.",
             "Validate on Linux, where the kernel lets a user make namespaces.",
         )
     if any(phase.peak_mib is None for phase in run.phases):
@@ -332,5 +347,12 @@ def other_versions(subject: Subject) -> Iterator[Fault]:
         found = packages.get(name)
         if found is None:
             yield Fault("routine.yaml: requirements", f"{text} is declared and not installed here.", f"`pip install '{text}'`")
-        elif not requirement.specifier.contains(Version(found), prereleases=True):
+        elif not _satisfies(requirement, found):
             yield Fault("routine.yaml: requirements", f"{text} is declared; the rehearsal ran with {name} {found}.")
+
+
+def _satisfies(requirement: Requirement, found: str) -> bool:
+    try:
+        return requirement.specifier.contains(Version(found), prereleases=True)
+    except InvalidVersion:  # old packages have versions in no known order; only no specifier at all fits them
+        return not requirement.specifier

@@ -1,7 +1,7 @@
 """CPR4xx: the author's source at the target's Python, without running it.
 
-Syntax by the parser's own ``feature_version``, the standard library by vermin's table of minimum versions. What a file guards
-itself (``try: import … except ImportError``, ``if sys.version_info``) is left alone.
+Syntax by the parser's own ``feature_version``, the standard library by vermin's table of minimum versions, and by
+:mod:`cpr.checks.newer` what neither of them sees. What a file guards itself (:mod:`cpr.checks.guards`) is left alone.
 """
 
 from __future__ import annotations
@@ -11,12 +11,13 @@ import re
 import warnings
 from collections.abc import Iterator
 
+from cpr.checks.guards import unguarded
+from cpr.checks.newer import newer, postpones_annotations
 from cpr.checks.registry import Family, Fault, Subject
 
 FAMILY = Family()
 
 _OLDEST = (3, 4)  # below it the parser's feature_version means nothing
-_CATCHING = frozenset(("ImportError", "ModuleNotFoundError", "AttributeError", "NameError", "Exception", "BaseException"))
 
 
 def tree_of(subject: Subject, path: str) -> ast.Module | None:
@@ -96,26 +97,27 @@ def newer_library(subject: Subject) -> Iterator[Fault]:
     version = _version(subject)
     if version is None:
         return
-    for path, tree in subject.trees.items():
+    for path in subject.trees:
         if isinstance(_parse(subject.sources[path], max(version, _OLDEST)), SyntaxError):
             continue  # CPR402 has said it
-        for line, feature, needed in features(tree, subject.sources[path]):
+        tree = unguarded(subject.sources[path], version)
+        uses = dict.fromkeys((*features(tree, subject.sources[path]), *newer(tree, subject.sources[path])))
+        for line, feature, needed in sorted(uses, key=lambda use: use[0] or 0):
             if needed > version:
                 message = f"{feature} needs Python {needed[0]}.{needed[1]}; the target has {subject.python}."
                 yield Fault(_at(path, line), message)
 
 
 def features(tree: ast.Module, content: bytes) -> Iterator[tuple[int | None, str, tuple[int, int]]]:
-    """What a module uses unguarded: the line, the feature in words, and the lowest Python 3 that has it."""
+    """What vermin finds in a tree: the line, the feature in words, and the lowest Python 3 that has it."""
     import vermin
 
-    evaluated = not _postpones_annotations(tree)
     config = vermin.Config()
     config.set_format(vermin.formats.ParsableFormat())
-    config.set_eval_annotations(evaluated)
+    config.set_eval_annotations(not postpones_annotations(tree))
     visitor = vermin.SourceVisitor(config, "", content)
     visitor.set_no_lines(set())
-    visitor.tour(_Unguarded().visit(ast.parse(content)))
+    visitor.tour(tree)
     visitor.minimum_versions()
     seen = set()
     for row in visitor.output_text().splitlines():
@@ -127,54 +129,6 @@ def features(tree: ast.Module, content: bytes) -> Iterator[tuple[int | None, str
             seen.add((line, name))
             words = re.sub(r"^'(.+)' (member|module|user function decorator)$", r"\1", text)
             yield int(line) if line else None, words, (int(found[1]), int(found[2]))
-    if evaluated:
-        for number in _unions(tree):
-            yield number, "an annotation `X | Y`", (3, 10)
-
-
-def _postpones_annotations(tree: ast.Module) -> bool:
-    futures = [node for node in tree.body if isinstance(node, ast.ImportFrom) and node.module == "__future__"]
-    return any(name.name == "annotations" for node in futures for name in node.names)
-
-
-def _unions(tree: ast.Module) -> Iterator[int]:
-    for node in ast.walk(tree):
-        if isinstance(node, (ast.arg, ast.AnnAssign)):
-            annotation = node.annotation
-        elif isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)):
-            annotation = node.returns
-        else:
-            continue
-        if isinstance(annotation, ast.BinOp) and isinstance(annotation.op, ast.BitOr):
-            yield annotation.lineno
-
-
-class _Unguarded(ast.NodeTransformer):
-    """Takes out what runs only where it works: the body of a ``try`` that catches it, an ``if`` that asks for a version."""
-
-    def visit_Try(self, node: ast.Try) -> ast.AST:
-        self.generic_visit(node)
-        if any(_catches(handler.type) for handler in node.handlers):
-            node.body = [ast.copy_location(ast.Pass(), node)]
-        return node
-
-    def visit_If(self, node: ast.If) -> ast.AST:
-        self.generic_visit(node)
-        asked = {
-            name.attr if isinstance(name, ast.Attribute) else name.id
-            for name in ast.walk(node.test)
-            if isinstance(name, (ast.Name, ast.Attribute))
-        }
-        if asked & {"version_info", "TYPE_CHECKING", "hasattr", "PY3", "PY2"}:
-            return ast.copy_location(ast.Pass(), node)
-        return node
-
-
-def _catches(kind: ast.expr | None) -> bool:
-    if kind is None:
-        return True
-    names = kind.elts if isinstance(kind, ast.Tuple) else [kind]
-    return any(isinstance(name, ast.Name) and name.id in _CATCHING for name in names)
 
 
 def _lower(text: str) -> str:

@@ -70,8 +70,11 @@ def main(argv: list[str] | None = None) -> int:
         _forget_output()
         if debug:
             raise
-        where = None if error.filename is None else str(error.filename)
-        console.error(CprError(f"{error.strerror or error}.", "Check the path, its permissions and the free space.", where))
+        reason = f"{error.strerror or error}."
+        if error.filename is None:  # a stream has no name
+            console.error(CprError(f"The output cannot be written: {reason}", "Look at where standard output goes."))
+        else:
+            console.error(CprError(reason, "Check the path, its permissions and the free space.", str(error.filename)))
         return 1
 
 
@@ -93,10 +96,20 @@ def _run(arguments: list[str], console: Console) -> int:
         rest = list(arguments)
         rest.remove(verb)
         console.verb = verb
-        outcome: Outcome = module.run(parser.parse_args(rest), console)
+        parsed = parser.parse_args(rest)
+        _refuse_empty(parser, parsed)
+        outcome: Outcome = module.run(parsed, console)
         console.outcome(outcome)
         return 0 if outcome.ok else 1
     return _top(verb, arguments)
+
+
+def _refuse_empty(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
+    """An empty argument is a script's unset variable. Taken for a path it would mean the current folder."""
+    for action in parser._actions:
+        if getattr(parsed, action.dest, None) == "":
+            name = action.option_strings[-1] if action.option_strings else str(action.metavar)
+            raise UsageError(f"{name} is empty.", "Give it a value, or leave it out; in a script, look for an unset variable.")
 
 
 def _top(verb: str | None, arguments: list[str]) -> int:

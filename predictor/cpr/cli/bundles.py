@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import atexit
+import shlex
 import shutil
 import tempfile
 from pathlib import Path
 
 from cpr.cli.console import Console
-from cpr.errors import BundleError
+from cpr.errors import BundleError, OutputError
 from cpr.manifest import MANIFEST_NAME, Bundle
 from cpr.project import PROJECT_NAME, is_project
 from cpr.storage import fetch_bundle, is_uri
@@ -28,7 +29,11 @@ def open_bundle(place: str, console: Console, endpoint: str | None = None) -> Bu
     if is_project(path):
         from cpr.steps.build import build
 
-        bundle = build(path)
+        try:
+            bundle = build(path)
+        except OutputError as error:
+            remedy = f"Build it where you may write, `cpr build {shlex.quote(place)} -o DIR`, and name what that prints."
+            raise OutputError(error.message, remedy, error.where) from None
         console.note(f"Built {bundle.root}")
         return bundle
     problem = "has neither" if path.is_dir() else "is no folder with" if path.exists() else "does not exist, so it has neither"

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -64,11 +65,16 @@ class Console:
             return
         if isinstance(error, PredictorError) and error.traceback:
             print(error.traceback.rstrip(), file=sys.stderr)
-        place = f"{error.where}: " if error.where and error.where not in error.message else ""
+        place = f"{error.where}: " if error.where and not _names(error.message, error.where) else ""
         print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
 
     def _document(self, schema: str, document: Mapping[str, Any]) -> None:
         print(json.dumps({"schema": schema, **document}, indent=2), flush=True)  # ASCII, so that every terminal can take it
+
+
+def _names(message: str, where: str) -> bool:
+    """Whether the message names the place itself, and not only holds its letters: ``.`` is in every sentence."""
+    return len(where) > 1 and re.search(rf"(?<![\w./-]){re.escape(where)}(?![\w/-])", message) is not None
 
 
 def printable(text: str) -> str:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import argparse
+import json
+import shutil
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -76,18 +78,25 @@ class _Tale:
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     _require_extras()
-    if arguments.output:
+    if arguments.output is not None:
         place = Path(arguments.output)
         require_new(place)
-    else:
-        place = Path(tempfile.mkdtemp(prefix="cpr-demo-"))
-    tale = _Tale(console)
+        return _tell(_Tale(console), place)
+    place = Path(tempfile.mkdtemp(prefix="cpr-demo-"))
+    try:
+        return _tell(_Tale(console), place)
+    except BaseException:
+        shutil.rmtree(place, ignore_errors=True)  # nobody was told of it
+        raise
+
+
+def _tell(tale: _Tale, place: Path) -> Outcome:
     bundle = _build(tale, place)
     validated = _validate(tale, bundle)
     published = _upload(tale, validated, place)
     _configure(tale, validated, place)
     same = _predict(tale, published, place)
-    end = f"All of it is in {place}." if same else "The two answers differ: please report this."
+    end = f"All of it is in {place}\nYour own: cpr new my_routine" if same else "The two answers differ: please report this."
     return Outcome({"output": str(place), "steps": tale.steps}, end, ok=same)
 
 
@@ -170,6 +179,8 @@ def _predict(tale: _Tale, published: PublishedBundle, place: Path) -> bool:
             with serving.running(routine) as url:
                 there = client.predict(url, body)
         same = compare(here, there, 0, 0) is None
-        tell(f"request    {body}", f"in process {here}", f"over HTTP  {there}", "equal" if same else "DIFFERENT")
+        for name, value in (("request   ", body), ("in process", here), ("over HTTP ", there)):
+            tell(f"{name} {json.dumps(value)}")
+        tell("equal" if same else "DIFFERENT")
         tell(request=body, in_process=here, over_http=there, url=url, equal=same)
     return same

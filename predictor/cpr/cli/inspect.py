@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 from collections.abc import Iterator
 from typing import Any
 
@@ -12,6 +13,8 @@ from cpr.manifest import Finding
 from cpr.saved_model.reader import MetaGraph, Signature, TensorInfo
 from cpr.saved_model.requests import example_request
 from cpr.saved_model.survey import FoundModel, Survey, survey
+from cpr.storage import is_uri
+from cpr.storage.location import Location
 
 _MOST_FILES, _MOST_OPS, _MOST_VARIABLES, _BAR = 12, 8, 8, 16
 _OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
@@ -27,17 +30,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> Outcome:
-    path: str = args.path
-    if path.startswith("file://"):
-        from urllib.parse import unquote, urlsplit
-
-        path = unquote(urlsplit(path).path)
-    elif "://" in path:
-        raise UsageError(
-            "A bucket is not inspected in place.", f"Copy it first: `gcloud storage cp -r {path} .` or `aws s3 sync`.", path
-        )
-    found = survey(path)
+    found = survey(_folder(args.path))
     return Outcome(_document(found), "\n".join(map(_printable, _text(found))), ok=found.ok)
+
+
+def _folder(place: str) -> str:
+    if not is_uri(place):
+        return place
+    location = Location.parse(place)
+    if location.bucket:
+        copy = "aws s3 cp --recursive" if location.scheme == "s3" else "gcloud storage cp -r"
+        raise UsageError("A bucket is not inspected in place.", f"Copy it first: `{copy} {shlex.quote(place)} FOLDER`.", place)
+    return location.path
 
 
 def _document(found: Survey) -> dict[str, Any]:

@@ -3,9 +3,15 @@
 from __future__ import annotations
 
 import argparse
+import shlex
+from importlib import metadata
+from pathlib import Path
+
+from packaging.requirements import Requirement
 
 from cpr import resources
 from cpr.cli.console import Console, Outcome
+from cpr.project import read_routine
 from cpr.steps.adopt import adopt
 from cpr.steps.scaffold import scaffold
 
@@ -32,5 +38,19 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         project, notes = adopt(arguments.legacy, arguments.folder)
     else:
         project, notes = scaffold(arguments.folder, arguments.template), ()
-    steps = f"{project}\n  next: cpr validate {project}\n        cpr serve {project}"
-    return Outcome({"project": str(project)}, "\n".join([steps, *(f"  note: {note}" for note in notes)]))
+    name = shlex.quote(str(project))
+    steps = [*_missing(project), f"cpr validate {name}", f"cpr serve {name}"]
+    lines = [str(project), *(f"  note: {note}" for note in notes)]
+    lines += [f"  {'next:' if step is steps[0] else '     '} {step}" for step in steps]
+    return Outcome({"project": str(project)}, "\n".join(lines))
+
+
+def _missing(project: Path) -> list[str]:
+    """The command that installs what the routine requires and is not installed here, where there is such."""
+    missing = []
+    for text in read_routine(project).requirements:
+        try:
+            metadata.distribution(Requirement(text).name)
+        except metadata.PackageNotFoundError:
+            missing.append(shlex.quote(text))
+    return [f"pip install {' '.join(missing)}"] if missing else []

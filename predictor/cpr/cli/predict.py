@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import json
 import math
+import shlex
 import sys
 from pathlib import Path
 from typing import Any
@@ -64,16 +65,20 @@ def _read_body(file: str) -> dict[str, Any]:
     try:
         data = sys.stdin.buffer.read() if file == "-" else Path(file).read_bytes()
     except OSError as error:
-        raise UsageError(f"The instances cannot be read: {error.strerror}.", "Check --instances.", file) from None
+        raise UsageError(
+            f"The instances cannot be read: {error.strerror}.", "Name a file with --instances, or - for standard input.", file
+        ) from None
     name = "standard input" if file == "-" else file
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = data.count(b"\n", 0, error.start) + 1
         raise RequestError("The instances are not UTF-8 text.", "Save the file as UTF-8.", f"{name}:{line}") from None
+    if not text.strip():
+        raise RequestError("The file is empty.", 'Write a request body, {"instances": [...]}, or one instance a line.', name)
     whole = _whole(text)
     if isinstance(whole, dict) and "instances" in whole:
-        return whole
+        return {key: value for key, value in whole.items() if key != "expect"}  # a line of examples.jsonl is a request, too
     # Not splitlines(): JSON text may hold U+2028 and the like.
     lines = enumerate(text.split("\n"), start=1)
     return {"instances": [_instance(line, f"{name}:{number}") for number, line in lines if line.strip()]}
@@ -89,11 +94,19 @@ def _whole(text: str) -> Any:
 def _instance(line: str, where: str) -> Any:
     remedy = 'Write one instance a line as JSON, or one request body: {"instances": [...]}.'
     try:
-        return json.loads(line)
+        instance = json.loads(line)
     except json.JSONDecodeError as error:
         raise RequestError(f"The line is not JSON: {error.msg} at column {error.colno}.", remedy, where) from None
     except (ValueError, RecursionError) as error:
         raise RequestError(f"The line cannot be read: {error}.", remedy, where) from None
+    if isinstance(instance, dict) and "instances" in instance:
+        file = where.rpartition(":")[0]
+        raise RequestError(
+            "The line is a whole request, and one is sent at a time.",
+            f"Send one: `head -n 1 {shlex.quote(file)} | cpr predict … --instances -`; `cpr validate` replays all examples.",
+            where,
+        )
+    return instance
 
 
 def _seconds(text: str) -> float:

@@ -9,7 +9,8 @@ from cpr.cli import deploy_config as config_verb
 from cpr.cli import upload as upload_verb
 from cpr.cli import validate as validate_verb
 from cpr.cli.console import Console, Outcome
-from cpr.manifest import DeployConfig, PublishedBundle, ValidatedBundle
+from cpr.errors import TargetError
+from cpr.manifest import Bundle, DeployConfig, PublishedBundle, ValidatedBundle
 from cpr.steps.build import build
 from cpr.steps.targets import at_uri, deploy_config, write_config
 from cpr.steps.upload import upload
@@ -35,6 +36,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     bundle = build(arguments.routine, version=arguments.version)
     console.note(f"Built {bundle.root}")
+    _config(arguments, bundle, at_uri(bundle, arguments.destination))  # what the target refuses is told before the rehearsal
     report = examine(bundle, arguments.target, arguments.machine_type, console.note)
     documents = {"build": build_verb.document(bundle), "validate": validate_verb.document(report)}
     validation = validate_verb.report_text(bundle.manifest, report)
@@ -42,10 +44,9 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         return Outcome(documents, validation, ok=False)
     console.note(validation)
     validated = ValidatedBundle(bundle, report)
-    _config(arguments, validated, at_uri(bundle, arguments.destination))  # what the target refuses is not uploaded
     with upload_verb.progress(bundle, console) as progress:
         done = upload(validated, arguments.destination, endpoint=arguments.endpoint, progress=progress)
-    config = _config(arguments, validated, done.published)
+    config = _config(arguments, bundle, done.published)
     folder = config_verb.output_folder(config, arguments.output)
     files = write_config(config, folder)
     documents["upload"] = upload_verb.document(done)
@@ -54,14 +55,20 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     return Outcome(documents, "\n".join(texts))
 
 
-def _config(arguments: argparse.Namespace, validated: ValidatedBundle, published: PublishedBundle) -> DeployConfig:
-    return deploy_config(
-        published,
-        arguments.target,
-        arguments.machine_type,
-        project=arguments.project,
-        region=arguments.region,
-        image=arguments.image,
-        bake_weights=arguments.bake_weights,
-        source=validated.bundle,
-    )
+def _config(arguments: argparse.Namespace, bundle: Bundle, published: PublishedBundle) -> DeployConfig:
+    try:
+        return deploy_config(
+            published,
+            arguments.target,
+            arguments.machine_type,
+            project=arguments.project,
+            region=arguments.region,
+            image=arguments.image,
+            bake_weights=arguments.bake_weights,
+            source=bundle,
+        )
+    except TargetError as error:
+        if error.where != "--uri":
+            raise
+        # Here the destination is that place, and there is no such option.
+        raise TargetError(error.message, "Give the target's kind of bucket as DEST_URI.", arguments.destination) from None

@@ -35,13 +35,13 @@ class Signature:
             return {name: _numpy(name, outputs[name]) for name in sorted(outputs)}
         except tf.errors.InvalidArgumentError as error:
             raise RequestError(
-                "The model refused the instances: {}".format(_first_line(error)),
+                "The model refused the instances: {}".format(_cause(error)),
                 "Send instances of the kind that the signature {!r} was made for.".format(self.name),
                 "instances",
             ) from error
         except tf.errors.OpError as error:
             raise ModelError(
-                "The model failed while running the signature {!r}: {}".format(self.name, _first_line(error)),
+                "The model failed while running the signature {!r}: {}".format(self.name, _cause(error)),
                 "Run the same instances through the model where it was trained; the error above is TensorFlow's.",
                 self.name,
             ) from error
@@ -96,6 +96,7 @@ def _shape(shape: Any) -> Optional[Shape]:
 
 
 def _constant(tf: Any, array: Any, dtype: str) -> Any:
+    """``array`` as a tensor; bfloat16 comes as float32, because NumPy itself does not know it."""
     if dtype == "bfloat16":
         return tf.cast(tf.constant(array), tf.bfloat16)
     return tf.constant(array, dtype=dtype)
@@ -110,6 +111,16 @@ def _numpy(name: str, value: Any) -> Any:
         )
     array = value.numpy()
     return np.array(array, object) if isinstance(array, bytes) else np.asarray(array)
+
+
+def _cause(error: BaseException) -> str:
+    """The line that says what is wrong, where an operation of a graph failed: the one above the name of its node.
+
+    What stands before it ("Graph execution error:", where the node was made) differs from version to version.
+    """
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    node = next((index for index, line in enumerate(lines) if line.startswith("[[")), 0)
+    return lines[node - 1] if node else _first_line(error)
 
 
 def _first_line(error: BaseException) -> str:

@@ -7,7 +7,7 @@ float*    int or float within range, NaN and infinities included; rounded to the
 int*      int within range, or a float that is a whole number (some JSON writers add ``.0``)
 bool      true or false
 string    str (as UTF-8), bytes, or ``{"b64": …}``
-complex*  int, float or complex
+complex*  int, float or complex, as for float*
 ========  ==================================================================================================
 """
 
@@ -146,8 +146,10 @@ def _converter(tensor: Tensor) -> Tuple[Callable[[Leaves, Any], Any], Any]:
         return _strings, np.dtype(object)
     if tensor.dtype == "bool":
         return _bools, np.dtype(bool)
-    if tensor.dtype in ("float16", "float32", "float64", "bfloat16"):
-        return _floats, np.dtype("float32" if tensor.dtype == "bfloat16" else tensor.dtype)
+    if tensor.dtype == "bfloat16":
+        return _bfloats, np.dtype("float32")  # which NumPy itself knows
+    if tensor.dtype in ("float16", "float32", "float64"):
+        return _floats, np.dtype(tensor.dtype)
     if tensor.dtype in ("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"):
         return _ints, np.dtype(tensor.dtype)
     if tensor.dtype in ("complex64", "complex128"):
@@ -167,12 +169,28 @@ def _floats(leaves: Leaves, dtype: Any) -> Any:
         wide = np.array(leaves, np.float64)
     except OverflowError:
         raise Misfit("an integer is out of range for {}".format(dtype.name)) from None
+    return _narrowed(wide, dtype)
+
+
+def _narrowed(wide: Any, dtype: Any) -> Any:
     with np.errstate(over="ignore", under="ignore"):
         narrow = wide.astype(dtype)
-    overflowed = np.isinf(narrow) & ~np.isinf(wide)
-    if overflowed.any():
-        raise Misfit("{} is out of range for {}".format(wide[int(overflowed.argmax())], dtype.name))
+    _refuse_overflow(np.isinf(narrow) & ~np.isinf(wide), wide, dtype.name)
     return narrow
+
+
+def _refuse_overflow(overflowed: Any, values: Any, dtype: str) -> None:
+    if overflowed.any():
+        raise Misfit("{} is out of range for {}".format(values[int(overflowed.argmax())], dtype))
+
+
+_BFLOAT16_END = 2.0**128 - 2.0**119  # from here on a number is rounded to infinity
+
+
+def _bfloats(leaves: Leaves, dtype: Any) -> Any:
+    array = _floats(leaves, dtype)
+    _refuse_overflow(np.isfinite(array) & (np.abs(array) >= _BFLOAT16_END), array, "bfloat16")
+    return array
 
 
 def _ints(leaves: Leaves, dtype: Any) -> Any:
@@ -209,9 +227,10 @@ def _bools(leaves: Leaves, dtype: Any) -> Any:
 def _complexes(leaves: Leaves, dtype: Any) -> Any:
     _only(leaves, dtype.name, {"int", "float", "complex"})
     try:
-        return np.array(leaves, np.complex128).astype(dtype)
+        wide = np.array(leaves, np.complex128)
     except OverflowError:
         raise Misfit("an integer is out of range for {}".format(dtype.name)) from None
+    return _narrowed(wide, dtype)
 
 
 def _strings(leaves: Leaves, dtype: Any) -> Any:

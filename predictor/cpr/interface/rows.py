@@ -31,6 +31,8 @@ def to_tensors(data: Any, inputs: Sequence[Tensor], count: int) -> Dict[str, Any
         raise _bad_columns(describe(data))
     if len(inputs) != 1:
         raise _bad_columns("one array, but the signature has the inputs {}".format(_names(inputs)))
+    if np.ndim(data) == 0:
+        raise _bad_columns("an array without dimensions")
     arrays = _from_columns({inputs[0].name: data}, inputs)
     _check_count(len(arrays[inputs[0].name]), count)
     return arrays

@@ -24,7 +24,7 @@ def parse(body: bytes) -> dict[str, Any]:
 
 
 def checked(request: Any) -> dict[str, Any]:
-    """``request`` itself, if it is an object with a list ``instances``; else ``RequestError``."""
+    """A copy of ``request``, if it is an object with a list ``instances`` and no reserved key; else ``RequestError``."""
     if not isinstance(request, Mapping):
         raise RequestError(f"The request is {_kind(request)}, not an object.", _FORM)
     if "instances" not in request:
@@ -35,6 +35,8 @@ def checked(request: Any) -> dict[str, Any]:
     for key in request:
         if not isinstance(key, str):
             raise RequestError(f"The key {key!r} of the request is not text.", _FORM)
+    if "stats" in request:  # the service passes an argument of that name itself
+        raise RequestError("The key 'stats' of the request is reserved.", "Send the argument under another name.", "stats")
     return dict(request)
 
 

@@ -70,8 +70,15 @@ def survey(path: Path | str) -> Survey:
         except BundleError as error:
             findings.append(Finding("CPR611", Severity.ERROR, MANIFEST_NAME, error.message, error.remedy))
     elif _PROJECT_NAME not in names:
-        findings += place_findings(names, [model.where for model in models])
+        findings += _place_findings(folder, names, models)
     return Survey(folder, bundle, files, models, tuple(findings))
+
+
+def _place_findings(folder: Path, names: list[str], models: tuple[FoundModel, ...]) -> list[Finding]:
+    """A routine's model directory has the SavedModel in a folder of its own, as the templates do: no reason to warn."""
+    found = place_findings(names, [model.where for model in models])
+    of_routine = (folder.resolve().parent / _PROJECT_NAME).is_file()
+    return [finding for finding in found if not (of_routine and finding.check == "CPR602")]
 
 
 def examine(root: Path, where: str = ".") -> FoundModel:
@@ -111,7 +118,7 @@ def _folder(path: Path) -> Path:
     remedy = "Name the folder that holds saved_model.pb, or a bundle."
     if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
         remedy = f"Convert it to a SavedModel: keras.models.load_model({path.name!r}).export('model')."
-    raise ModelError("This is a file, not a SavedModel's folder.", remedy, str(path))
+    raise ModelError(f"{path} is a file, not a SavedModel's folder.", remedy, str(path))
 
 
 def _files(folder: Path) -> tuple[tuple[str, int], ...]:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import json
+import shutil
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import cpr
@@ -19,6 +21,7 @@ from cpr.manifest import (
     MANIFEST_NAME,
     MODEL_DIR,
     PACKAGES_DIR,
+    VALIDATION_NAME,
     Bundle,
     FileEntry,
     Manifest,
@@ -35,7 +38,7 @@ def build(project: Path | str, output: Path | str | None = None, version: str | 
     """Build the routine folder ``project`` into ``output/<name>-<version>/`` (default: ``project/dist/``).
 
     ``version`` replaces the one in routine.yaml. A bundle that is already there is replaced, whole, at the end; anything else
-    there is left alone. ``ProjectError`` or ``BuildError`` where the folder cannot become a bundle; nothing is then left.
+    there is left alone. ``ProjectError`` or ``BuildError`` where the folder cannot become a bundle; no part of it is then left.
     """
     with SdistBuild() as sdist:
         routine = read_routine(project)
@@ -49,6 +52,7 @@ def build(project: Path | str, output: Path | str | None = None, version: str | 
             read_examples(routine.examples)
         with filled(place) as folder:
             manifest = _fill(folder, routine, output, sources, sdist)
+            _keep_validation(place, folder)
     return Bundle(place, manifest)
 
 
@@ -62,6 +66,13 @@ def _fill(folder: Path, routine: Routine, output: Path, sources: Sources, sdist:
     manifest = _manifest(routine, files, tool)
     (folder / MANIFEST_NAME).write_text(manifest.to_json(), encoding="utf-8")
     return manifest
+
+
+def _keep_validation(old: Path, new: Path) -> None:
+    """The same bundle, built again, is still proved."""
+    with suppress(OSError):
+        if (old / MANIFEST_NAME).read_bytes() == (new / MANIFEST_NAME).read_bytes():
+            shutil.copyfile(old / VALIDATION_NAME, new / VALIDATION_NAME)
 
 
 def _override(version: str) -> str:

@@ -31,14 +31,15 @@ _FINAL_JOIN = 1.0  # seconds that an idle thread gets to notice that it is over
 class Settings:
     """How to serve.
 
-    ``port`` 0 picks a free one. ``threads`` predictions run at a time. ``max_request_bytes`` bounds a request and its response;
-    ``None`` is the platform's limits, 0 none. ``grace`` is the seconds that requests in flight get after a stop. The routes are
-    what a container's environment chose for it.
+    ``port`` 0 picks a free one. ``threads`` predictions run at a time, and ``waiting`` more requests may wait for one: further
+    ones are refused. ``max_request_bytes`` bounds a request and its response; ``None`` is the platform's limits, 0 none.
+    ``grace`` is the seconds that requests in flight get after a stop. The routes are what a container's environment chose.
     """
 
     host: str = "127.0.0.1"
     port: int = 8080
     threads: int = 1
+    waiting: int = 100
     max_request_bytes: int | None = None
     grace: float = 30.0
     predict_route: str | None = None
@@ -130,7 +131,7 @@ def _server(routine: LoadedRoutine, settings: Settings, listener: socket.socket,
     kind = _server_class()
     import uvicorn
 
-    workers = Workers(settings.threads)
+    workers = Workers(settings.threads, settings.waiting)
     routes = Routes(settings.predict_route, settings.health_route)
     application = Application(routine, routine.manifest, workers, _limits(settings.max_request_bytes), routes)
     config = uvicorn.Config(

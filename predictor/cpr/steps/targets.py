@@ -41,7 +41,8 @@ RECORD_NAME = "cpr-deploy-config.json"
 """The file beside the emitted ones that tells whose they are, so that a second run may replace them."""
 
 _IMAGE = re.compile(
-    r"[A-Za-z0-9][A-Za-z0-9._-]*(:[0-9]+)?(/[A-Za-z0-9._-]+)*(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[0-9a-f]{64})?"
+    r"([A-Za-z0-9][A-Za-z0-9.-]*(:[0-9]+)?/)?[a-z0-9][a-z0-9._-]*(/[a-z0-9][a-z0-9._-]*)*"
+    r"(:[A-Za-z0-9_][A-Za-z0-9._-]*)?(@sha256:[0-9a-f]{64})?"
 )
 _PROJECT = re.compile(r"[a-z0-9][a-z0-9.:-]*")
 _PLACEHOLDER = "PROJECT_ID"
@@ -269,13 +270,14 @@ def _place(
 ) -> dict[str, Any]:
     where = target.region(region, machine)
     tag = f"{manifest.name}:{ai_platform_version(manifest.version)}"
+    path = (project or _PLACEHOLDER).replace(":", "/")  # a project of a domain: example.com:project
     return {
         "project": project,
         "project_or_placeholder": project or _PLACEHOLDER,
         "region": where,
         "given_image": image,
         "image_name": tag,
-        "image": image or f"{where}-docker.pkg.dev/{project or _PLACEHOLDER}/cpr/{tag}",
+        "image": image or f"{where}-docker.pkg.dev/{path}/cpr/{tag}",
     }
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
@@ -73,7 +74,9 @@ def upload(validated: ValidatedBundle, uri: str, *, endpoint: str | None = None,
     if done is not None:
         return done
     _refuse_collision(storage, home, manifest)
-    with Claim(storage, base, manifest.digest) as claim:
+    # Not the bundle's own digest, which leaves out the tool's part: with another release that part differs, too.
+    content = hashlib.sha256(manifest.to_json().encode()).hexdigest()
+    with Claim(storage, base, content) as claim:
         done = _published(storage, base, manifest)  # by somebody who held the claim until now
         if done is not None:
             return done

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import secrets
 from collections.abc import Callable, Mapping
@@ -9,14 +10,15 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
-from cpr import checks
+from cpr import checks, payload
 from cpr.archive import read_sdist
 from cpr.checks.source import parse_all
-from cpr.errors import BundleError, CprError, OutputError, ProjectError, TargetError
+from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME, Bundle, Finding, Report, Severity, ValidatedBundle
+from cpr.protocols import rows
 from cpr.resources import target_names
 from cpr.saved_model.survey import survey
 
@@ -129,9 +131,24 @@ def _examples(bundle: Bundle) -> tuple[tuple[Example, ...], CprError | None]:
     if not bundle.manifest.has_examples:
         return (), None
     try:
-        return read_examples(bundle.path(EXAMPLES_NAME)), None
+        examples = read_examples(bundle.path(EXAMPLES_NAME))
+        for example in examples:
+            _check_sendable(example, payload.decodes(bundle.model_dir))
+        return examples, None
     except ProjectError as error:
         return (), error
+
+
+def _check_sendable(example: Example, decodes: bool) -> None:
+    """Refuse a request that never reaches the routine, with the rules of ``cpr serve``; ``ProjectError`` names the line."""
+    try:
+        request = rows.parse(json.dumps(example.request).encode("ascii"))
+        if decodes:
+            payload.decoded(request["instances"])
+    except RequestError as error:
+        raise ProjectError(
+            f"The example would be refused: {error.message}", error.remedy, f"{EXAMPLES_NAME}:{example.line}"
+        ) from None
 
 
 def _report(subject: checks.Subject, run: Run) -> Report:

@@ -52,7 +52,7 @@ class GoogleStorage:
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
         self._bucket_name = location.bucket
-        emulator = os.environ.get("STORAGE_EMULATOR_HOST") if endpoint is None else endpoint
+        emulator = _emulator() if endpoint is None else endpoint
         loopback = emulator is not None and _is_loopback(emulator)
         self._ask = DEFAULT_RETRY.with_timeout(_LOOPBACK_SECONDS if loopback else _ASK_SECONDS).with_delay(0.2, 5.0)
         self._move = DEFAULT_RETRY.with_timeout(_LOOPBACK_SECONDS if loopback else _MOVE_SECONDS).with_delay(0.2, 10.0)
@@ -61,7 +61,7 @@ class GoogleStorage:
             self._client = storage.Client(
                 project=None,  # a project is needed to make buckets, not to use them
                 credentials=AnonymousCredentials() if open_door else None,  # type: ignore[no-untyped-call]
-                client_options={"api_endpoint": endpoint} if endpoint else None,
+                client_options={"api_endpoint": emulator} if emulator else None,
             )
         self._bucket = self._client.bucket(self._bucket_name)
 
@@ -218,6 +218,12 @@ def _detail(error: BaseException | None) -> str:
     return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
 
 
+def _emulator() -> str | None:
+    """Its base URL. Other languages' clients take the variable without ``http://``, too; Python's own cannot connect then."""
+    host = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
+    return f"http://{host}" if host and "://" not in host else host or None
+
+
 def _is_loopback(url: str) -> bool:
-    host = urlsplit(url if "://" in url else f"//{url}").hostname or ""
+    host = urlsplit(url).hostname or ""
     return host in ("localhost", "::1") or host.startswith("127.")

@@ -125,7 +125,8 @@ class LocalStorage:
         try:
             yield
         except OSError as error:
-            beside = str(error.filename or "").endswith(".part")
+            # A copy that fails names its source first, and what is full is the target.
+            beside = any(str(name or "").endswith(".part") for name in (error.filename, error.filename2))
             place = self.uri(name) if beside or not error.filename else str(error.filename)
             raise StorageError(
                 f"{place} cannot be used: {error.strerror or error}.",
