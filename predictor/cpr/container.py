@@ -14,7 +14,8 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.errors import BundleError
 from cpr.kit import DISTRIBUTION
-from cpr.manifest import VALIDATION_NAME, Manifest, Report
+from cpr.manifest import VALIDATION_NAME, Manifest
+from cpr.report import Report
 
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 _SAVED_MODEL = re.compile(r".*/saved_model\.(pb|pbtxt)")

@@ -179,7 +179,7 @@ def _version(name: str) -> str | None:
 
 def _isolation() -> Iterator[Check]:
     """The rehearsal's own code tries it, in a child that ends at once."""
-    probe = Path(cpr.__file__).parent / "_probe.py"
+    probe = Path(cpr.__file__).parent / "isolation" / "probe.py"
     try:
         answer = json.loads(_output([sys.executable, "-I", "-c", _PROBE, str(probe)]) or "{}")
     except ValueError:

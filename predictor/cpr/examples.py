@@ -49,17 +49,27 @@ def read_examples(path: Path) -> tuple[Example, ...]:
     return tuple(_example(text, number, f"{path}:{number}") for number, text in lines if text.strip())
 
 
+class _Constant(ValueError):
+    """NaN or an infinity, which Python's reader would take."""
+
+
+def _refuse_constant(name: str) -> None:
+    raise _Constant(name)
+
+
 def _example(text: bytes, number: int, where: str) -> Example:
     if len(text) > MAX_LINE_BYTES:
         raise _bad(f"has {len(text)} bytes", where)
     try:
-        body = json.loads(text.decode("utf-8"))
+        body = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError:
         raise _bad("is not UTF-8 text", where) from None
     except json.JSONDecodeError as error:
         raise _bad(f"is not JSON: {error.msg} at column {error.colno}", where) from None
     except RecursionError:
         raise _bad("is nested too deep", where) from None
+    except _Constant as constant:
+        raise _bad(f"holds {constant}, which is no JSON", where) from None
     except ValueError:
         raise _bad("holds a number of thousands of digits", where) from None
     if not isinstance(body, dict):
@@ -129,7 +139,7 @@ def _number_difference(expected: float, actual: float, rtol: float, atol: float,
     if isinstance(expected, int) and isinstance(actual, int):
         same = expected == actual
     else:
-        same = expected == actual or abs(actual - expected) <= atol + rtol * abs(expected)
+        same = expected == actual or (math.isfinite(expected) and abs(actual - expected) <= atol + rtol * abs(expected))
     if same:
         return None
     off = f" (off by {abs(actual - expected):.3g})" if math.isfinite(actual) and math.isfinite(expected) else ""

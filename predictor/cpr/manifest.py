@@ -1,17 +1,12 @@
-"""The values that pass between the steps: manifest, bundle, findings, and what proves that a bundle was checked or published.
-
-All are frozen. A ``Manifest`` is the spine: it names every file with size and SHA-256, and its digest names the bundle.
-"""
+"""The manifest: the spine of a bundle. It names every file with size and SHA-256, and its digest names the bundle."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 import re
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import Enum
-from pathlib import Path
 from typing import Any
 
 from cpr.errors import BundleError
@@ -186,12 +181,12 @@ class Manifest:
 def _manifest(document: Mapping[str, Any]) -> Manifest:
     if document["format"] != FORMAT or type(document["format"]) is not int:
         raise ValueError(f"format is {document['format']!r}")
-    tool = _typed(document["tool"], dict, "tool")
+    tool = typed(document["tool"], dict, "tool")
     tags = document["tags"]
     manifest = Manifest(
-        name=_typed(document["name"], str, "name"),
-        version=_typed(document["version"], str, "version"),
-        predictor=ClassRef.parse(_typed(document["predictor"], str, "predictor")),
+        name=typed(document["name"], str, "name"),
+        version=typed(document["version"], str, "version"),
+        predictor=ClassRef.parse(typed(document["predictor"], str, "predictor")),
         files=_entries(document["files"]),
         requirements=_strings(document["requirements"], "requirements"),
         python=_optional(document["python"], "python"),
@@ -200,9 +195,9 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         saved_model=_optional(document["saved_model"], "saved_model"),
         tags=None if tags is None else _strings(tags, "tags"),
         signature=_optional(document["signature"], "signature"),
-        labels=tuple((key, _typed(value, str, "labels")) for key, value in _typed(document["labels"], dict, "labels").items()),
-        description=_typed(document["description"], str, "description"),
-        tool=Tool(_typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
+        labels=tuple((key, typed(value, str, "labels")) for key, value in typed(document["labels"], dict, "labels").items()),
+        description=typed(document["description"], str, "description"),
+        tool=Tool(typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
     )
     if not any(entry.path.startswith(PACKAGES_DIR + "/") for entry in manifest.files):
         raise ValueError("no source distribution is listed")
@@ -216,27 +211,28 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     return manifest
 
 
-def _typed(value: Any, kind: type, key: str) -> Any:
+def typed(value: Any, kind: type, key: str) -> Any:
+    """``value``, where it is exactly a ``kind``; a ``ValueError`` names ``key`` otherwise."""
     if type(value) is not kind:
         raise ValueError(f"{key} is not a {kind.__name__}")
     return value
 
 
 def _optional(value: Any, key: str) -> str | None:
-    return None if value is None else str(_typed(value, str, key))
+    return None if value is None else str(typed(value, str, key))
 
 
 def _strings(value: Any, key: str) -> tuple[str, ...]:
-    return tuple(_typed(item, str, key) for item in _typed(value, list, key))
+    return tuple(typed(item, str, key) for item in typed(value, list, key))
 
 
 def _entries(value: Any) -> tuple[FileEntry, ...]:
     entries = []
-    for item in _typed(value, list, "files"):
-        path = _typed(item["path"], str, "path")
+    for item in typed(value, list, "files"):
+        path = typed(item["path"], str, "path")
         if not is_safe_path(path):
             raise ValueError(f"the path {path!r} leaves the bundle, or cannot be printed")
-        size, sha256 = _typed(item["size"], int, "size"), _typed(item["sha256"], str, "sha256")
+        size, sha256 = typed(item["size"], int, "size"), typed(item["sha256"], str, "sha256")
         if size < 0 or not re.fullmatch(r"[0-9a-f]{64}", sha256):
             raise ValueError(f"the entry of {path!r} has no size and SHA-256")
         entries.append(FileEntry(path, size, sha256))
@@ -249,216 +245,6 @@ def is_safe_path(path: str) -> bool:
     """True for a relative path with forward slashes that stays inside the folder it is relative to, and can be printed."""
     parts = path.split("/")
     return path.isprintable() and not any(part in ("", ".", "..") for part in parts) and not set(path) & set("\\:")
-
-
-@dataclass(frozen=True, slots=True)
-class Bundle:
-    """A bundle on disk: ``root`` is the folder that holds ``manifest.json``."""
-
-    root: Path
-    manifest: Manifest
-
-    @classmethod
-    def open(cls, root: Path | str) -> Bundle:
-        """Read the manifest under ``root``. The files themselves are checked by :meth:`verify`."""
-        root = Path(root)
-        path = root / MANIFEST_NAME
-        try:
-            if path.stat().st_size > MAX_RECORD_BYTES:
-                raise BundleError("The manifest is too large.", "Build the bundle anew with `cpr build`.", str(path))
-            text = path.read_bytes()
-        except (FileNotFoundError, NotADirectoryError):
-            raise BundleError(
-                f"{root} is not a bundle: it {'has no' if root.is_dir() else 'is no folder with a'} {MANIFEST_NAME}.",
-                "Name the folder that `cpr build` printed, or build the routine first.",
-                str(root),
-            ) from None
-        except OSError as error:
-            raise BundleError(f"The manifest cannot be read: {error.strerror}.", "Check its permissions.", str(path)) from None
-        return cls(root, Manifest.from_json(text, str(path)))
-
-    def path(self, relative: str) -> Path:
-        return self.root.joinpath(*relative.split("/"))
-
-    @property
-    def model_dir(self) -> Path:
-        return self.root / MODEL_DIR
-
-    def report(self) -> Report | None:
-        """The validation record beside the manifest; ``None`` where there is none, or one about other content.
-
-        ``BundleError`` where it cannot be read.
-        """
-        path = self.root / VALIDATION_NAME
-        try:
-            if path.stat().st_size > MAX_RECORD_BYTES:
-                raise ValueError("it is too large")
-            report = Report.from_text(path.read_bytes(), str(path))
-        except FileNotFoundError:
-            return None
-        except (OSError, ValueError) as error:
-            raise BundleError(
-                f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", str(path)
-            ) from None
-        return report if report.digest == self.manifest.digest else None
-
-    def verify(self, entries: Iterable[FileEntry] | None = None) -> None:
-        """Hash ``entries`` (default: every file) and raise ``BundleError`` at the first that is missing or differs."""
-        for entry in self.manifest.all_files if entries is None else entries:
-            path = self.path(entry.path)
-            try:
-                size, sha256 = hash_file(path)
-            except OSError as error:
-                raise BundleError(
-                    f"A file of the bundle cannot be read: {error.strerror}.",
-                    "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
-                    str(path),
-                ) from None
-            if (size, sha256) != (entry.size, entry.sha256):
-                raise BundleError(
-                    f"The bundle was altered: {entry.path} has {size} bytes and SHA-256 {sha256[:12]}…, "
-                    f"its manifest says {entry.size} and {entry.sha256[:12]}….",
-                    "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
-                    str(path),
-                )
-
-
-def hash_file(path: Path) -> tuple[int, str]:
-    """Size in bytes and SHA-256 of a file, read once in 1 MiB blocks."""
-    sha256, size = hashlib.sha256(), 0
-    with open(path, "rb", buffering=0) as file:
-        buffer = memoryview(bytearray(1 << 20))
-        while count := file.readinto(buffer):
-            sha256.update(buffer[:count])
-            size += count
-    return size, sha256.hexdigest()
-
-
-class Severity(Enum):
-    """How much a finding matters: an error stops a deployment, a warning may, a note never does."""
-
-    ERROR = "error"
-    WARNING = "warning"
-    NOTE = "note"
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """One thing a check found. ``check`` is its stable id (``CPR101``), ``where`` a file, key or line."""
-
-    check: str
-    severity: Severity
-    where: str
-    message: str
-    remedy: str
-
-    def to_json(self) -> dict[str, str]:
-        return {
-            "check": self.check,
-            "severity": self.severity.value,
-            "where": self.where,
-            "message": self.message,
-            "remedy": self.remedy,
-        }
-
-
-@dataclass(frozen=True, slots=True)
-class Report:
-    """What validation found and measured for one bundle, target and machine.
-
-    ``measured`` holds what the isolated run measured (``phases``, ``peak_mib``, ``memory_mib`` of the machine, …) and
-    ``environment`` what it ran on (``python``, ``platform``, ``packages``): plain JSON values.
-    """
-
-    digest: str
-    target: str
-    machine_type: str
-    findings: tuple[Finding, ...]
-    measured: Mapping[str, Any]
-    environment: Mapping[str, Any]
-
-    @property
-    def ok(self) -> bool:
-        return not any(finding.severity is Severity.ERROR for finding in self.findings)
-
-    def to_text(self) -> str:
-        """The text of ``validation.json``; ``from_text(to_text())`` is the same value."""
-        return json.dumps(self.to_json(), indent=2) + "\n"
-
-    @classmethod
-    def from_text(cls, text: str | bytes, where: str = VALIDATION_NAME) -> Report:
-        """Read ``validation.json``; a ``BundleError`` says what is wrong with it."""
-        try:
-            return cls.from_json(_typed(json.loads(text), dict, "it"))
-        except (KeyError, TypeError, ValueError, RecursionError) as error:
-            raise BundleError(
-                f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", where
-            ) from None
-
-    def to_json(self) -> dict[str, Any]:
-        return {
-            "format": FORMAT,
-            "digest": self.digest,
-            "target": self.target,
-            "machine_type": self.machine_type,
-            "ok": self.ok,
-            "findings": [finding.to_json() for finding in self.findings],
-            "measured": dict(self.measured),
-            "environment": dict(self.environment),
-        }
-
-    @classmethod
-    def from_json(cls, document: Mapping[str, Any]) -> Report:
-        """Read the document of ``validation.json``; ``KeyError``, ``TypeError`` or ``ValueError`` where it is not one."""
-        return cls(
-            digest=_typed(document["digest"], str, "digest"),
-            target=_typed(document["target"], str, "target"),
-            machine_type=_typed(document["machine_type"], str, "machine_type"),
-            findings=tuple(
-                Finding(item["check"], Severity(item["severity"]), item["where"], item["message"], item["remedy"])
-                for item in _typed(document["findings"], list, "findings")
-            ),
-            measured=_typed(document["measured"], dict, "measured"),
-            environment=_typed(document["environment"], dict, "environment"),
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class ValidatedBundle:
-    """A bundle with the report that found no error in it: the only thing that can be uploaded."""
-
-    bundle: Bundle
-    report: Report
-
-
-@dataclass(frozen=True, slots=True)
-class PublishedBundle:
-    """A bundle at its place: ``uri`` is the folder that holds (or will hold) its manifest.
-
-    ``report`` is the validation record that was published beside it; ``None`` where there is none. It lets a container be
-    built with the versions that the bundle was proved with.
-    """
-
-    uri: str
-    manifest: Manifest
-    report: Report | None = None
-
-    def uri_of(self, relative: str) -> str:
-        return f"{self.uri.rstrip('/')}/{relative}"
-
-
-@dataclass(frozen=True, slots=True)
-class DeployConfig:
-    """The files that deploy a published bundle. ``files`` maps relative paths to contents; writing them is the caller's choice.
-
-    ``executable`` names those that are scripts.
-    """
-
-    target: str
-    machine_type: str
-    files: Mapping[str, bytes]
-    executable: frozenset[str] = frozenset()
-    notes: tuple[str, ...] = ()
 
 
 def published_name(manifest: Manifest) -> str:

@@ -22,10 +22,11 @@ from types import TracebackType
 from typing import Any
 
 from cpr import archive, payload
+from cpr.bundle import Bundle
 from cpr.errors import CprError, PredictorError, RequestError
 from cpr.failures import author_error, import_error
 from cpr.importing import Namespace
-from cpr.manifest import Bundle, ClassRef, Manifest
+from cpr.manifest import ClassRef, Manifest
 from cpr.protocols import rows
 
 _SIGNATURE = "Write it as `def predict(self, instances, **kwargs)`."

@@ -15,8 +15,9 @@ import pytest
 from support.command import cpr
 from support.routines import CONFIG, PREDICTOR, write_routine
 
+from cpr.bundle import Bundle
 from cpr.errors import BuildError, BundleError, ProjectError
-from cpr.manifest import Bundle, Manifest
+from cpr.manifest import Manifest
 from cpr.steps.build import build
 
 

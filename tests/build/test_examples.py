@@ -40,6 +40,8 @@ def test_lines_keep_their_numbers(tmp_path: Path) -> None:
         ('{"instances": [], "expect": {"predictions": [], "rtol": -1}}', "rtol"),
         ('{"instances": [], "expect": {"predictions": [], "atol": true}}', "atol"),
         ("[" * 100_000, "nested too deep"),
+        ('{"instances": [NaN]}', "holds NaN, which is no JSON"),
+        ('{"instances": [], "expect": {"predictions": [-Infinity]}}', "holds -Infinity"),
         ('{"instances": [' + "1" * 5000 + "]}", "thousands of digits"),
         ('{"instances": [], "expect": {"predictions": [], "rtol": 1' + "0" * 400 + "}}", "rtol"),
     ],
@@ -65,6 +67,7 @@ def test_a_bad_line_is_named_by_its_number(tmp_path: Path, line: str, message: s
         ([1.0], [1.0 + RTOL / 2], None),
         ([0.0], [ATOL * 2], f"[0]: {ATOL * 2}, expected 0.0 (off by 2e-06)"),
         ([1.0], [float("nan")], "[0]: nan, expected 1.0"),
+        ([float("inf")], [3.0], "[0]: 3.0, expected inf"),
     ],
 )
 def test_the_first_difference_with_its_place(expected: object, actual: object, difference: str | None) -> None:

@@ -13,8 +13,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.routines import CONFIG, PREDICTOR, write_routine
 
+from cpr.bundle import Bundle
 from cpr.errors import BuildError, CprError, ProjectError
-from cpr.manifest import Bundle, ClassRef
+from cpr.manifest import ClassRef
 from cpr.project import Routine
 from cpr.sources import Selection
 from cpr.steps.build import build

@@ -9,7 +9,7 @@ import yaml
 from support.checking import run, subject
 
 from cpr.checks import CATALOGUE, inspect
-from cpr.manifest import Severity
+from cpr.report import Severity
 
 TESTS = Path(__file__).resolve().parent.parent
 

@@ -6,7 +6,7 @@ import pytest
 from support.checking import faults, run, subject
 
 from cpr.isolation import Shape
-from cpr.manifest import Severity
+from cpr.report import Severity
 
 
 @pytest.mark.parametrize(

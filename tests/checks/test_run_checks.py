@@ -7,7 +7,7 @@ from support.checking import answer, example, faults, findings, run, subject
 
 from cpr.errors import ProjectError
 from cpr.isolation import Phase, Raised
-from cpr.manifest import Severity
+from cpr.report import Severity
 
 
 def test_a_package_that_does_not_install() -> None:

@@ -12,7 +12,7 @@ from support.checking import faults, run, subject
 from support.command import cpr
 from support.routines import write_routine
 
-from cpr.manifest import Severity
+from cpr.report import Severity
 from cpr.saved_model.survey import survey
 
 SAMPLE = Path(__file__).resolve().parents[2] / "sample_models" / "iris" / "model"

@@ -6,7 +6,7 @@ import pytest
 from support.checking import faults, run, subject
 
 from cpr.errors import TargetError
-from cpr.manifest import Severity
+from cpr.report import Severity
 
 
 def test_a_routine_on_n1_becomes_a_container() -> None:

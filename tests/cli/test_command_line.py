@@ -5,11 +5,14 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
 from support.command import cpr
+from support.routines import CONFIG, write_routine
 
+from cpr import __version__
 from cpr.cli import VERBS
 from cpr.cli.console import printable, size_text
 
@@ -185,6 +188,40 @@ def test_what_a_terminal_would_act_on_is_written_out() -> None:
 )
 def test_sizes(count: int, text: str) -> None:
     assert size_text(count) == text
+
+
+def test_the_version() -> None:
+    assert cpr("--version").out == f"cpr {__version__}\n"
+    assert cpr("--version", "--json").document == {"schema": "cpr.version/1", "version": __version__}
+
+
+SLEEPER = """\
+import time
+
+class Sleeper:
+    @classmethod
+    def from_path(cls, model_dir):
+        return cls()
+
+    def predict(self, instances, **kwargs):
+        time.sleep(60)
+"""
+
+
+def test_a_stopped_job_leaves_nothing_behind(tmp_path: Path) -> None:
+    folder = write_routine(tmp_path / "r", CONFIG.replace("Scale", "Sleeper"), SLEEPER)
+    (tmp_path / "tmp").mkdir()
+    command = [sys.executable, "-m", "cpr", "validate", str(folder)]
+    environment = {**os.environ, "TMPDIR": str(tmp_path / "tmp")}
+    process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    deadline = time.monotonic() + 60
+    while not list((tmp_path / "tmp").glob("*/results")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    process.terminate()
+    _, err = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert err.endswith("Interrupted.\n")
+    assert list((tmp_path / "tmp").iterdir()) == []
 
 
 def test_from_another_directory(tiny: Path, tmp_path: Path) -> None:

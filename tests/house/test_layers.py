@@ -13,7 +13,7 @@ import pytest
 import cpr
 
 PACKAGE = Path(cpr.__file__).parent
-VALUES = {"cpr.errors", "cpr.manifest"}
+VALUES = {"cpr.errors", "cpr.manifest", "cpr.report", "cpr.bundle"}
 HEAVY = {
     "tensorflow": "cpr.interface._tensorflow",
     "google.cloud": "cpr.storage.gs",

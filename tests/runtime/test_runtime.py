@@ -13,8 +13,8 @@ import pytest
 from support.routines import CONFIG, write_routine
 
 import cpr
+from cpr.bundle import Bundle
 from cpr.errors import BundleError, PredictorError, RequestError
-from cpr.manifest import Bundle
 from cpr.runtime import LoadedRoutine, load
 from cpr.steps.build import build
 

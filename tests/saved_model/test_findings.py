@@ -5,7 +5,7 @@ import shutil
 import pytest
 
 from cpr.errors import ModelError
-from cpr.manifest import Severity
+from cpr.report import Severity
 from cpr.saved_model.survey import survey
 
 

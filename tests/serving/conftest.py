@@ -9,7 +9,7 @@ import pytest
 from support.routines import write_routine
 from support.servers import Served, serving
 
-from cpr.manifest import Bundle
+from cpr.bundle import Bundle
 from cpr.steps.build import build
 
 MOODY = """\

@@ -16,7 +16,7 @@ import pytest
 from support.command import cpr
 from support.servers import Served, free_port, serving
 
-from cpr.manifest import Bundle
+from cpr.bundle import Bundle
 from cpr.steps.build import build
 
 NAME = "projects/proj/models/moody_one"

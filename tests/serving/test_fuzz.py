@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 from support.servers import exchange
 
 import cpr
-from cpr.manifest import Bundle
+from cpr.bundle import Bundle
 from cpr.steps.serving import Settings, running
 
 QUICK = settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

@@ -21,7 +21,7 @@ from support.command import cpr
 from support.routines import write_routine
 from support.servers import Reply, Served, exchange, free_port, serving, wait_for
 
-from cpr.manifest import Bundle
+from cpr.bundle import Bundle
 from cpr.runtime import load
 from cpr.steps.build import build
 from cpr.steps.serving import Settings, running

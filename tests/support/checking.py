@@ -6,13 +6,15 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from cpr.bundle import Bundle
 from cpr.checks import CATALOGUE, Fault, Subject
 from cpr.checks.source import parse_all
 from cpr.errors import CprError
 from cpr.examples import Example, Expectation
 from cpr.isolation import Answer, Phase, Run, Shape
 from cpr.machines import read_target
-from cpr.manifest import Bundle, ClassRef, FileEntry, Finding, Manifest
+from cpr.manifest import ClassRef, FileEntry, Manifest
+from cpr.report import Finding
 from cpr.saved_model.survey import FoundModel
 
 PREDICTOR = """\

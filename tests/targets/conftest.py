@@ -9,7 +9,7 @@ import pytest
 from support.buckets import gs_place, gs_port  # noqa: F401 - fixtures
 from support.routines import CONFIG, write_routine
 
-from cpr.manifest import Bundle
+from cpr.bundle import Bundle
 from cpr.steps.build import build
 
 MakeBundle = Callable[..., Bundle]

@@ -17,9 +17,11 @@ from support.command import cpr
 from targets.conftest import HOSTILE, HOSTILE_URI, MakeBundle
 
 from cpr import resources
+from cpr.bundle import Bundle
 from cpr.errors import BundleError, CprError, OutputError, StorageError, TargetError
 from cpr.machines import read_target
-from cpr.manifest import Bundle, FileEntry, Finding, Report, Severity
+from cpr.manifest import FileEntry
+from cpr.report import Finding, Report, Severity
 from cpr.steps.targets import RECORD_NAME, at_uri, deploy_config, write_config
 
 URI = "gs://my-bucket/routines"

@@ -13,7 +13,7 @@ import yaml
 from support.gcloud import GCLOUD, PROJECT, Service, google
 from targets.conftest import HOSTILE, HOSTILE_URI, MakeBundle
 
-from cpr.manifest import DeployConfig
+from cpr.bundle import DeployConfig
 from cpr.steps.targets import at_uri, deploy_config, write_config
 
 pytestmark = [

@@ -18,8 +18,8 @@ from support.buckets import Place
 from support.command import cpr
 from support.dockerfile import Image, follow
 
+from cpr.bundle import Bundle
 from cpr.examples import compare, read_examples
-from cpr.manifest import Bundle
 from cpr.steps.build import build
 from cpr.steps.targets import at_uri, deploy_config, write_config
 from cpr.steps.validate import validate

@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 from support.routines import CONFIG, write_routine
 
-from cpr.manifest import Bundle, Report, ValidatedBundle
+from cpr.bundle import Bundle, ValidatedBundle
+from cpr.report import Report
 from cpr.steps.build import build
 
 MakeValidated = Callable[..., ValidatedBundle]

@@ -15,8 +15,9 @@ from support.buckets import Place
 from upload.conftest import MakeValidated
 
 import cpr
+from cpr.bundle import Bundle, ValidatedBundle
 from cpr.errors import BundleError, ChecksumError, CprError, StorageError, VersionExists
-from cpr.manifest import Bundle, Report, ValidatedBundle
+from cpr.report import Report
 from cpr.steps.upload import Upload, upload
 from cpr.storage import fetch_bundle, fingerprint, open_storage, read, read_published
 from cpr.storage.claim import CLAIM_NAME

@@ -19,8 +19,9 @@ from support.buckets import Place, free_port, new_bucket, s3_environment
 from support.proxy import damaging_proxy
 from upload.conftest import MakeValidated
 
+from cpr.bundle import Bundle, ValidatedBundle
 from cpr.errors import ChecksumError, MissingExtra, StorageError, VersionExists
-from cpr.manifest import Bundle, FileEntry, Tool, ValidatedBundle
+from cpr.manifest import FileEntry, Tool
 from cpr.steps.upload import upload
 from cpr.storage import fetch_bundle, open_storage, read_published
 from cpr.storage.claim import CLAIM_NAME

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from support.routines import write_routine
 
-from cpr.manifest import Severity
+from cpr.report import Severity
 from cpr.steps.build import build
 from cpr.steps.validate import examine
 

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-PROBE = Path(__file__).resolve().parents[2] / "predictor" / "cpr" / "_probe.py"
+PROBE = Path(__file__).resolve().parents[2] / "predictor" / "cpr" / "isolation" / "probe.py"
 
 PREDICTOR = """
 class Scale:

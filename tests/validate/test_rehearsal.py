@@ -14,7 +14,8 @@ import pytest
 from support.routines import CONFIG, write_routine
 
 from cpr.examples import read_examples
-from cpr.isolation import THIS_INTERPRETER, Run, _record, rehearse
+from cpr.isolation import THIS_INTERPRETER, Run, rehearse
+from cpr.isolation.record import read_run
 from cpr.steps.build import build
 
 HEAD = """\
@@ -338,10 +339,9 @@ def test_nothing_is_left_behind(tmp_path: Path, monkeypatch: pytest.MonkeyPatch)
     ],
 )
 def test_a_record_that_was_forged_ends_the_reading(tmp_path: Path, forged: str) -> None:
-    bundle = build(write_routine(tmp_path / "routine"))
     record = tmp_path / "results"
     record.write_text(f'{{"event": "enter", "phase": "import", "line": null}}\n{forged}\n{{"event": "done", "calls": []}}\n')
-    run = _record(record, THIS_INTERPRETER, bundle)
+    run, _ = read_run(record, THIS_INTERPRETER.grade)
     assert not run.complete and run.last_phase == "import"
 
 

@@ -12,8 +12,10 @@ from support.command import cpr
 from support.routines import PREDICTOR, write_routine
 
 import cpr as package
+from cpr.bundle import Bundle
 from cpr.errors import BundleError, OutputError, TargetError
-from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME, Bundle, FileEntry, Report
+from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME, FileEntry
+from cpr.report import Report
 from cpr.steps.build import build
 from cpr.steps.validate import ValidationFailed, examine, stored_validation, validate, write_report
 
@@ -182,7 +184,7 @@ def test_the_text_for_a_person(tmp_path: Path) -> None:
     assert lines[0].startswith("error CPR105 predictor.py:4: ") and lines[1].startswith("  fix: Write `def predict(")
     assert lines[2].startswith("error CPR503 predictor.py:7: from_path raises json.decoder.JSONDecodeError")
     assert 'File "predictor.py", line 7, in from_path' in ran.out
-    assert "cpr/_probe.py" not in ran.out and "site/" not in ran.out
+    assert "cpr/isolation/probe.py" not in ran.out and "site/" not in ran.out
     kinds = [line.split()[0] for line in lines if line.startswith(("error CPR", "warning CPR", "note CPR"))]
     assert kinds == sorted(kinds, key=["error", "warning", "note"].index)
     assert lines[-1].startswith("not ok: tiny 1.2.0 on ai-platform mls1-c1-m2: 2 errors, 2 notes, 0 examples")

@@ -11,7 +11,7 @@ from collections.abc import Iterable
 
 from cpr.checks import examples, model, prediction_class, rehearsal, saved_model, source, target
 from cpr.checks.registry import Check, Fault, Subject
-from cpr.manifest import Finding, Severity
+from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check

@@ -8,7 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.examples import compare
 from cpr.isolation import Answer
-from cpr.manifest import EXAMPLES_NAME, Severity
+from cpr.manifest import EXAMPLES_NAME
+from cpr.report import Severity
 
 FAMILY = Family()
 

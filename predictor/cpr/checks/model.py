@@ -6,7 +6,8 @@ from collections.abc import Iterator
 
 from cpr.checks.prediction_class import place, shape_of
 from cpr.checks.registry import Family, Fault, Subject
-from cpr.manifest import MODEL_DIR, FileEntry, Severity
+from cpr.manifest import MODEL_DIR, FileEntry
+from cpr.report import Severity
 
 FAMILY = Family()
 

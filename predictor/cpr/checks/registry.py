@@ -6,11 +6,12 @@ import ast
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
+from cpr.bundle import Bundle
 from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Run
 from cpr.machines import Machine, Runtime, Target, Variant
-from cpr.manifest import Bundle, Finding, Severity
+from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
 
 

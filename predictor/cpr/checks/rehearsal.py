@@ -14,7 +14,8 @@ from cpr.checks.model import lacks_saved_model
 from cpr.checks.prediction_class import module_path, place
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.isolation import Raised, Run
-from cpr.manifest import EXAMPLES_NAME, MODEL_DIR, Severity
+from cpr.manifest import EXAMPLES_NAME, MODEL_DIR
+from cpr.report import Severity
 
 FAMILY = Family()
 

@@ -8,7 +8,8 @@ from functools import cache
 from packaging.version import Version
 
 from cpr.checks.registry import Family, Fault, Look, Subject
-from cpr.manifest import MODEL_DIR, Severity
+from cpr.manifest import MODEL_DIR
+from cpr.report import Severity
 from cpr.resources import read_document
 
 FAMILY = Family()

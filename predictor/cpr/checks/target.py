@@ -8,7 +8,7 @@ from packaging.version import Version
 
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.errors import TargetError
-from cpr.manifest import Severity
+from cpr.report import Severity
 
 FAMILY = Family()
 

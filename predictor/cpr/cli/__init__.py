@@ -10,7 +10,9 @@ import argparse
 import importlib
 import io
 import os
+import signal
 import sys
+from types import FrameType
 from typing import Any, NoReturn
 
 from cpr.cli.console import Console, Outcome
@@ -101,7 +103,7 @@ def _run(arguments: list[str], console: Console) -> int:
         outcome: Outcome = module.run(parsed, console)
         console.outcome(outcome)
         return 0 if outcome.ok else 1
-    return _top(verb, arguments)
+    return _top(verb, arguments, console)
 
 
 def _refuse_empty(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -> None:
@@ -112,7 +114,7 @@ def _refuse_empty(parser: argparse.ArgumentParser, parsed: argparse.Namespace) -
             raise UsageError(f"{name} is empty.", "Give it a value, or leave it out; in a script, look for an unset variable.")
 
 
-def _top(verb: str | None, arguments: list[str]) -> int:
+def _top(verb: str | None, arguments: list[str], console: Console) -> int:
     if verb is not None:
         import difflib
 
@@ -132,7 +134,8 @@ def _top(verb: str | None, arguments: list[str]) -> int:
     if parser.parse_args(arguments).version:
         import cpr
 
-        print(f"cpr {cpr.__version__}")
+        console.verb = "version"
+        console.outcome(Outcome({"version": cpr.__version__}, f"cpr {cpr.__version__}"))
         return 0
     parser.print_help()
     return 0 if "-h" in arguments or "--help" in arguments else 2
@@ -153,4 +156,10 @@ def _common(parser: argparse.ArgumentParser) -> None:
 
 def run() -> NoReturn:
     """The console script."""
+    signal.signal(signal.SIGTERM, _interrupt)
     sys.exit(main())
+
+
+def _interrupt(number: int, frame: FrameType | None) -> NoReturn:
+    """A stopped job is ended as by Ctrl-C: children are ended with it, and no temporary files stay."""
+    raise KeyboardInterrupt

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import argparse
 
+from cpr.bundle import Bundle
 from cpr.cli.console import Console, Outcome, size_text
-from cpr.manifest import Bundle
 from cpr.steps.build import build
 
 

@@ -8,9 +8,10 @@ import shutil
 import tempfile
 from pathlib import Path
 
+from cpr.bundle import Bundle
 from cpr.cli.console import Console
 from cpr.errors import BundleError, OutputError
-from cpr.manifest import MANIFEST_NAME, Bundle
+from cpr.manifest import MANIFEST_NAME
 from cpr.project import PROJECT_NAME, is_project
 from cpr.storage import fetch_bundle, is_uri
 

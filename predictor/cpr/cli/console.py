@@ -64,7 +64,7 @@ class Console:
             self._document("cpr.error/1", {"error": detail})
             return
         if isinstance(error, PredictorError) and error.traceback:
-            print(error.traceback.rstrip(), file=sys.stderr)
+            print(printable(error.traceback.rstrip()), file=sys.stderr)
         place = f"{error.where}: " if error.where and not _names(error.message, error.where) else ""
         print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
 

@@ -14,12 +14,13 @@ from pathlib import Path
 from typing import Any
 
 from cpr import client, resources, runtime
+from cpr.bundle import Bundle, PublishedBundle, ValidatedBundle
 from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome, size_text
 from cpr.errors import MissingExtra
 from cpr.examples import compare, read_examples
 from cpr.folders import write_folder
-from cpr.manifest import EXAMPLES_NAME, Bundle, PublishedBundle, ValidatedBundle
+from cpr.manifest import EXAMPLES_NAME
 from cpr.project import require_new
 from cpr.steps import serving
 from cpr.steps.build import build

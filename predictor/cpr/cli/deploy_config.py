@@ -6,10 +6,10 @@ import argparse
 from pathlib import Path
 
 from cpr import resources
+from cpr.bundle import Bundle, DeployConfig, PublishedBundle
 from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.errors import UsageError
-from cpr.manifest import Bundle, DeployConfig, PublishedBundle
 from cpr.steps.targets import at_uri, deploy_config, write_config
 from cpr.storage import is_uri, read_published
 
@@ -40,6 +40,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 
 def run(args: argparse.Namespace, console: Console) -> Outcome:
+    resources.read_target(args.target)  # a misspelt one is told before anything is built or fetched
     published, source = _published(args.bundle, args.uri, console)
     config = deploy_config(
         published,

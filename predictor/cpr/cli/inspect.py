@@ -9,7 +9,7 @@ from typing import Any
 
 from cpr.cli.console import Console, Outcome, size_text
 from cpr.errors import UsageError
-from cpr.manifest import Finding
+from cpr.report import Finding
 from cpr.saved_model.reader import MetaGraph, Signature, TensorInfo
 from cpr.saved_model.requests import example_request
 from cpr.saved_model.survey import FoundModel, Survey, survey

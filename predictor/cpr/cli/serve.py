@@ -6,18 +6,15 @@ import argparse
 import json
 import logging
 import os
-import signal
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from pathlib import Path
-from types import FrameType
-from typing import NoReturn
 
 from cpr import runtime, weights
+from cpr.bundle import Bundle
 from cpr.cli.bundles import open_bundle
 from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome
 from cpr.errors import BundleError
-from cpr.manifest import Bundle
 from cpr.steps import serving
 
 
@@ -60,16 +57,15 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     )
     settings = serving.from_environment(os.environ, settings, arguments.port)
     _log_to_stderr()
-    # A container that is stopped while it loads must not leave its temporary files behind.
-    signal.signal(signal.SIGTERM, _terminated)
     with ExitStack() as stack:
+        address = stack.enter_context(closing(serving.reserve(settings)))
         bundle = open_bundle(arguments.bundle, console)
         model_dir = _model_dir(bundle, arguments.model_uri, console, stack)
         console.note(f"Loading {bundle.manifest.name} {bundle.manifest.version}")
         with without_chatter():
             loaded = runtime.load(bundle, installed=arguments.installed, model_dir=model_dir)
         routine = stack.enter_context(loaded)
-        serving.serve(routine, settings, lambda url: _ready(url, console))
+        serving.serve(routine, settings, lambda url: _ready(url, console), address)
     return Outcome({}, "", raw="")
 
 
@@ -88,10 +84,6 @@ def _model_dir(bundle: Bundle, given: str | None, console: Console, stack: ExitS
 
 def _ready(url: str, console: Console) -> None:
     console.line(json.dumps({"schema": "cpr.serve/1", "ready": True, "url": url}) if console.json else f"ready {url}")
-
-
-def _terminated(number: int, frame: FrameType | None) -> NoReturn:
-    raise KeyboardInterrupt
 
 
 def _log_to_stderr() -> None:

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import argparse
 
+from cpr.bundle import Bundle, DeployConfig, PublishedBundle, ValidatedBundle
 from cpr.cli import build as build_verb
 from cpr.cli import deploy_config as config_verb
 from cpr.cli import upload as upload_verb
 from cpr.cli import validate as validate_verb
 from cpr.cli.console import Console, Outcome
 from cpr.errors import TargetError
-from cpr.manifest import Bundle, DeployConfig, PublishedBundle, ValidatedBundle
 from cpr.steps.build import build
 from cpr.steps.targets import at_uri, deploy_config, write_config
 from cpr.steps.upload import upload

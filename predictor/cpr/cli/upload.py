@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from cpr.bundle import Bundle, ValidatedBundle
 from cpr.cli.console import Console, Outcome, size_text
-from cpr.manifest import Bundle, ValidatedBundle
 from cpr.steps.upload import Progress, Upload, upload
 
 

@@ -10,7 +10,8 @@ from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome, printable
 from cpr.errors import UsageError
 from cpr.isolation import TIMEOUT_SECONDS
-from cpr.manifest import Manifest, Report, Severity
+from cpr.manifest import Manifest
+from cpr.report import Report, Severity
 from cpr.resources import suggestion
 from cpr.steps.validate import examine
 

@@ -24,7 +24,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from cpr.errors import ModelError
-from cpr.manifest import Finding, Severity
+from cpr.report import Finding, Severity
 from cpr.saved_model.checkpoint import CheckpointIndex
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME, MetaGraph
 

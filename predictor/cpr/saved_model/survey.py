@@ -6,8 +6,10 @@ import os
 from dataclasses import dataclass
 from pathlib import Path
 
+from cpr.bundle import Bundle
 from cpr.errors import BundleError, ModelError
-from cpr.manifest import MANIFEST_NAME, Bundle, Finding, Severity
+from cpr.manifest import MANIFEST_NAME
+from cpr.report import Finding, Severity
 from cpr.saved_model.checkpoint import Variable, read_checkpoint_index
 from cpr.saved_model.findings import (
     graph_findings,

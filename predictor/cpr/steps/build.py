@@ -11,22 +11,13 @@ from contextlib import suppress
 from pathlib import Path
 
 import cpr
+from cpr.bundle import Bundle
 from cpr.copying import copy_hashed
 from cpr.errors import BuildError, ProjectError
 from cpr.examples import read_examples
 from cpr.folders import filled
 from cpr.interface.locate import ROUTINE_FILE
-from cpr.manifest import (
-    EXAMPLES_NAME,
-    MANIFEST_NAME,
-    MODEL_DIR,
-    PACKAGES_DIR,
-    VALIDATION_NAME,
-    Bundle,
-    FileEntry,
-    Manifest,
-    Tool,
-)
+from cpr.manifest import EXAMPLES_NAME, MANIFEST_NAME, MODEL_DIR, PACKAGES_DIR, VALIDATION_NAME, FileEntry, Manifest, Tool
 from cpr.project import Routine, parse_version, read_routine
 from cpr.sdist import SdistBuild
 from cpr.sources import Selection, Sources, collect

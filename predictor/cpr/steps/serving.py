@@ -70,13 +70,15 @@ def _route(environment: Mapping[str, str], name: str) -> str | None:
     return route
 
 
-def serve(routine: LoadedRoutine, settings: Settings, ready: Callable[[str], None]) -> None:
+def serve(
+    routine: LoadedRoutine, settings: Settings, ready: Callable[[str], None], reserved: socket.socket | None = None
+) -> None:
     """Serve until SIGTERM or Ctrl-C, from the main thread; ``ready`` is called with the URL once requests are accepted.
 
-    A stop lets requests in flight end, for ``settings.grace`` seconds at most; a second signal does not wait. ``CprError``
-    where the address cannot be used.
+    A stop lets requests in flight end, for ``settings.grace`` seconds at most; a second signal does not wait. ``reserved`` is
+    what :func:`reserve` gave for these settings. ``CprError`` where the address cannot be used.
     """
-    with closing(_bind(settings)) as listener:
+    with closing(reserved or reserve(settings)) as listener:
         keep_large_blocks()
         server = _server(routine, settings, listener, ready)
 
@@ -110,7 +112,7 @@ def running(routine: LoadedRoutine, settings: Settings | None = None) -> Iterato
         finally:
             started.set()
 
-    with closing(_bind(settings)) as listener:
+    with closing(reserve(settings)) as listener:
         server = _server(routine, settings, listener, ready)
         thread = threading.Thread(target=work, name="serve")
         thread.start()
@@ -193,7 +195,11 @@ def _limits(max_bytes: int | None) -> Limits:
     return Limits(limits.request_bytes, limits.response_bytes)
 
 
-def _bind(settings: Settings) -> socket.socket:
+def reserve(settings: Settings) -> socket.socket:
+    """Take the address, before a model is loaded for minutes in vain; connections are refused until it is served.
+
+    ``CprError`` where it cannot be used.
+    """
     place = f"{settings.host}:{settings.port}"
     try:
         family, kind, protocol, _, address = socket.getaddrinfo(
@@ -201,12 +207,12 @@ def _bind(settings: Settings) -> socket.socket:
         )[0]
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError, OverflowError) as error:
-        raise CprError(f"Cannot listen on {place}: {error}.", "Name an address of this machine with --host.", place) from None
+        reason = getattr(error, "strerror", None) or str(error)
+        raise CprError(f"Cannot listen on {place}: {reason}.", "Name an address of this machine with --host.", place) from None
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
-        listener.listen(2048)
     except OSError as error:
         listener.close()
         raise CprError(

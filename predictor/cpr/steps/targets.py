@@ -19,21 +19,11 @@ import yaml
 
 import cpr
 from cpr import container, kit, resources
+from cpr.bundle import Bundle, DeployConfig, PublishedBundle
 from cpr.errors import BundleError, OutputError, TargetError
 from cpr.folders import filled
 from cpr.machines import Machine, Runtime, Target, read_target
-from cpr.manifest import (
-    EXAMPLES_NAME,
-    MANIFEST_NAME,
-    MODEL_DIR,
-    Bundle,
-    DeployConfig,
-    FileEntry,
-    Manifest,
-    PublishedBundle,
-    ai_platform_version,
-    published_name,
-)
+from cpr.manifest import EXAMPLES_NAME, MANIFEST_NAME, MODEL_DIR, FileEntry, Manifest, ai_platform_version, published_name
 from cpr.storage import Location, open_storage, read
 from cpr.templating import fill_document, fill_text
 
@@ -104,7 +94,7 @@ def deploy_config(
             files[".dockerignore" if name == "dockerignore" else name] = fill_text(template, values).encode("utf-8")
     if any(_PLACEHOLDER.encode() in content for name, content in files.items() if name.endswith((".yaml", ".json"))):
         notes += (
-            f"No project was named: the documents say {_PLACEHOLDER} in its place. deploy.sh needs PROJECT all the same.",
+            f"No project was named: the documents say {_PLACEHOLDER}, and deploy.sh takes it: PROJECT=my-project ./deploy.sh.",
         )
     if chosen.retired:
         notes = (_retirement(chosen), *notes)

@@ -9,17 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
+from cpr.bundle import Bundle, PublishedBundle, ValidatedBundle
 from cpr.errors import BundleError, ChecksumError, StorageError, VersionExists
-from cpr.manifest import (
-    MANIFEST_NAME,
-    VALIDATION_NAME,
-    Bundle,
-    FileEntry,
-    Manifest,
-    PublishedBundle,
-    ValidatedBundle,
-    ai_platform_version,
-)
+from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME, FileEntry, Manifest, ai_platform_version
 from cpr.storage import Fingerprint, Storage, fingerprint, holds, open_storage
 from cpr.storage.claim import CLAIM_NAME, Claim
 from cpr.storage.fetch import find_manifest, read_version

@@ -12,13 +12,15 @@ from typing import Any
 
 from cpr import checks, payload
 from cpr.archive import read_sdist
+from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.source import parse_all
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
 from cpr.machines import Machine, Runtime, Target, read_target
-from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME, Bundle, Finding, Report, Severity, ValidatedBundle
+from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
 from cpr.protocols import rows
+from cpr.report import Finding, Report, Severity
 from cpr.resources import target_names
 from cpr.saved_model.survey import survey
 

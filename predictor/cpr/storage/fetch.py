@@ -5,18 +5,10 @@ from __future__ import annotations
 import secrets
 from pathlib import Path
 
+from cpr.bundle import Bundle, PublishedBundle, hash_file
 from cpr.errors import ChecksumError, StorageError
-from cpr.manifest import (
-    MANIFEST_NAME,
-    MAX_RECORD_BYTES,
-    VALIDATION_NAME,
-    Bundle,
-    FileEntry,
-    Manifest,
-    PublishedBundle,
-    Report,
-    hash_file,
-)
+from cpr.manifest import MANIFEST_NAME, MAX_RECORD_BYTES, VALIDATION_NAME, FileEntry, Manifest
+from cpr.report import Report
 from cpr.storage.base import HashSink, Storage, read
 from cpr.storage.schemes import open_storage
 

@@ -1,6 +1,6 @@
 """The child of a rehearsal: loads a routine as the service does, replays requests, and writes down what happened.
 
-Run by path (``python -I _probe.py JOB.json``) by :mod:`cpr.isolation`; never imported by cpr, and imports nothing of it: it
+Run by path (``python -I probe.py JOB.json``) by :mod:`cpr.isolation`; never imported by cpr, and imports nothing of it: it
 runs on the Python of the target, from 3.7 on, with the standard library alone. What it learns goes to a file of JSON lines,
 each written and closed before the author's code runs on, so that a crash loses nothing. Standard output and error are theirs.
 

@@ -1,0 +1,101 @@
+"""What validation found: findings, and the report of them that ``validation.json`` holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from cpr.errors import BundleError
+from cpr.manifest import FORMAT, VALIDATION_NAME, typed
+
+
+class Severity(Enum):
+    """How much a finding matters: an error stops a deployment, a warning may, a note never does."""
+
+    ERROR = "error"
+    WARNING = "warning"
+    NOTE = "note"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """One thing a check found. ``check`` is its stable id (``CPR101``), ``where`` a file, key or line."""
+
+    check: str
+    severity: Severity
+    where: str
+    message: str
+    remedy: str
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "check": self.check,
+            "severity": self.severity.value,
+            "where": self.where,
+            "message": self.message,
+            "remedy": self.remedy,
+        }
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """What validation found and measured for one bundle, target and machine.
+
+    ``measured`` holds what the isolated run measured (``phases``, ``peak_mib``, ``memory_mib`` of the machine, …) and
+    ``environment`` what it ran on (``python``, ``platform``, ``packages``): plain JSON values.
+    """
+
+    digest: str
+    target: str
+    machine_type: str
+    findings: tuple[Finding, ...]
+    measured: Mapping[str, Any]
+    environment: Mapping[str, Any]
+
+    @property
+    def ok(self) -> bool:
+        return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def to_text(self) -> str:
+        """The text of ``validation.json``; ``from_text(to_text())`` is the same value."""
+        return json.dumps(self.to_json(), indent=2) + "\n"
+
+    @classmethod
+    def from_text(cls, text: str | bytes, where: str = VALIDATION_NAME) -> Report:
+        """Read ``validation.json``; a ``BundleError`` says what is wrong with it."""
+        try:
+            return cls.from_json(typed(json.loads(text), dict, "it"))
+        except (KeyError, TypeError, ValueError, RecursionError) as error:
+            raise BundleError(
+                f"The validation record cannot be read: {error}.", "Run `cpr validate` on the bundle again.", where
+            ) from None
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "format": FORMAT,
+            "digest": self.digest,
+            "target": self.target,
+            "machine_type": self.machine_type,
+            "ok": self.ok,
+            "findings": [finding.to_json() for finding in self.findings],
+            "measured": dict(self.measured),
+            "environment": dict(self.environment),
+        }
+
+    @classmethod
+    def from_json(cls, document: Mapping[str, Any]) -> Report:
+        """Read the document of ``validation.json``; ``KeyError``, ``TypeError`` or ``ValueError`` where it is not one."""
+        return cls(
+            digest=typed(document["digest"], str, "digest"),
+            target=typed(document["target"], str, "target"),
+            machine_type=typed(document["machine_type"], str, "machine_type"),
+            findings=tuple(
+                Finding(item["check"], Severity(item["severity"]), item["where"], item["message"], item["remedy"])
+                for item in typed(document["findings"], list, "findings")
+            ),
+            measured=typed(document["measured"], dict, "measured"),
+            environment=typed(document["environment"], dict, "environment"),
+        )
