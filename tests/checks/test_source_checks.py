@@ -79,9 +79,10 @@ FINE = {
 @pytest.mark.parametrize("name", NEWER_SYNTAX)
 def test_newer_syntax(name: str) -> None:
     source = subject(sources={"pkg/__init__.py": "", "pkg/mod.py": NEWER_SYNTAX[name]})
-    (fault,) = faults("CPR402", source)
+    # Which of the two says it depends on the Python that runs cpr: the parsers of newer ones let some of it pass.
+    (fault,) = faults("CPR402", source) + faults("CPR403", source)
     assert fault.where.startswith("pkg/mod.py:") and "3.7" in fault.message
-    assert faults("CPR401", source) == faults("CPR403", source) == []
+    assert faults("CPR401", source) == []
 
 
 @pytest.mark.parametrize("feature", NEWER_LIBRARY)
@@ -95,7 +96,6 @@ def test_newer_library(feature: str) -> None:
 
 def test_newer_f_strings() -> None:
     source = subject(sources={"predictor.py": PREDICTOR, "helper.py": "a = 1\nb = f'{a=}'\n"})
-    # Which of the two says it depends on the Python that runs cpr: from 3.12 on its parser lets it pass.
     (fault,) = faults("CPR402", source) + faults("CPR403", source)
     assert fault.where == "helper.py:2"
 
@@ -116,7 +116,8 @@ def test_a_container_runs_the_python_that_is_declared() -> None:
 def test_a_runtime_with_two_pythons() -> None:
     sources = {"predictor.py": PREDICTOR, "helper.py": "x = f'{1}'\n"}
     assert faults("CPR403", subject(sources=sources, runtime_version="1.15")) == []
-    assert len(faults("CPR402", subject(sources=sources, runtime_version="1.14"))) == 1  # f-strings came with 3.6
+    older = subject(sources=sources, runtime_version="1.14")
+    assert len(faults("CPR402", older) + faults("CPR403", older)) == 1  # f-strings came with 3.6
 
 
 @pytest.mark.parametrize("content", ["def f(:\n", "x = 'abc\n", "if True:\nx = 1\n", "print 'hello'\n", "(" * 300 + "\n"])

@@ -25,6 +25,8 @@ HEAVY = {
 def modules() -> dict[str, ast.Module]:
     found = {}
     for path in sorted(PACKAGE.rglob("*.py")):
+        if path.relative_to(PACKAGE).parts[0] in ("_deploy", "_samples", "_templates"):
+            continue  # data: where cpr is installed for good, it lies inside the package
         name = ".".join(["cpr", *path.relative_to(PACKAGE).with_suffix("").parts]).removesuffix(".__init__")
         found[name] = ast.parse(path.read_bytes())
     return found
