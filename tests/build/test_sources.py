@@ -17,7 +17,7 @@ from cpr.bundle import Bundle
 from cpr.errors import BuildError, CprError, ProjectError
 from cpr.manifest import ClassRef
 from cpr.project import Routine
-from cpr.sources import Selection
+from cpr.selection import Selection
 from cpr.steps.build import build
 
 PATHS = ["a", "b/a", "b/c/a", "b/c/d.txt", "d.txt", "b/x y", "f#g", "!bang", "c/b/a", "c/b/e/f", "b/.h", ".h", "a.d/z"]

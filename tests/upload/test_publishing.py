@@ -66,7 +66,7 @@ def test_publishes_every_file_and_nothing_else(place: Place, make: MakeValidated
     assert seen.keys() == expected
     assert done.bytes_sent == sum(seen.values())
     assert all(seen[entry.path] == entry.size for entry in manifest.all_files)
-    assert done.published.report == bundle.report
+    assert done.report == bundle.report
 
 
 def test_reads_back_what_was_published(place: Place, make: MakeValidated, tmp_path: Path) -> None:
@@ -93,7 +93,7 @@ def test_same_content_again_sends_nothing(place: Place, make: MakeValidated) -> 
     again = upload(make(), place.uri)
     assert (again.uploaded, again.copied, again.bytes_sent) == (0, 0, 0)
     assert again.skipped == first.uploaded
-    assert (again.uri, again.digest, again.published) == (first.uri, first.digest, first.published)
+    assert (again.uri, again.manifest, again.report) == (first.uri, first.manifest, first.report)
 
 
 def test_other_content_is_refused_with_the_files_that_differ(place: Place, make: MakeValidated) -> None:

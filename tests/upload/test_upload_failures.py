@@ -112,7 +112,7 @@ def test_full_disk(make: MakeValidated, tmp_path: Path) -> None:
         "import json, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (1_000_000, 1_000_000))\n"
         "from cpr.errors import StorageError\n"
-        "from cpr.manifest import Bundle, Report, ValidatedBundle\n"
+        "from cpr.bundle import Bundle, ValidatedBundle\nfrom cpr.report import Report\n"
         "from cpr.steps.upload import upload\n"
         "bundle = Bundle.open(sys.argv[1])\n"
         "report = Report.from_json(json.loads((bundle.root / 'validation.json').read_text()))\n"
@@ -336,7 +336,7 @@ def test_killed_publisher(kind: str, make: MakeValidated, request: pytest.Fixtur
     (bundle.bundle.root / "validation.json").write_text(json.dumps(bundle.report.to_json()))
     program = (
         "import os, signal, sys\n"
-        "from cpr.manifest import Bundle\n"
+        "from cpr.bundle import Bundle\n"
         "from cpr.steps.upload import upload\n"
         "from cpr.steps.validate import stored_validation\n"
         "die = lambda name, count: os.kill(os.getpid(), signal.SIGKILL)\n"

@@ -152,7 +152,7 @@ def _upload(tale: _Tale, validated: ValidatedBundle, place: Path) -> PublishedBu
             f"         {done.uploaded} files, {size_text(done.bytes_sent)}, each compared after it was sent",
         )
         tell(uri=done.uri, uploaded=done.uploaded, bytes_sent=done.bytes_sent)
-    return done.published
+    return done
 
 
 def _configure(tale: _Tale, validated: ValidatedBundle, place: Path) -> None:

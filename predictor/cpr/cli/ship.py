@@ -46,7 +46,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     validated = ValidatedBundle(bundle, report)
     with upload_verb.progress(bundle, console) as progress:
         done = upload(validated, arguments.destination, endpoint=arguments.endpoint, progress=progress)
-    config = _config(arguments, bundle, done.published)
+    config = _config(arguments, bundle, done)
     folder = config_verb.output_folder(config, arguments.output)
     files = write_config(config, folder)
     documents["upload"] = upload_verb.document(done)

@@ -20,7 +20,8 @@ from cpr.interface.locate import ROUTINE_FILE
 from cpr.manifest import EXAMPLES_NAME, MANIFEST_NAME, MODEL_DIR, PACKAGES_DIR, VALIDATION_NAME, FileEntry, Manifest, Tool
 from cpr.project import Routine, parse_version, read_routine
 from cpr.sdist import SdistBuild
-from cpr.sources import Selection, Sources, collect
+from cpr.selection import Selection
+from cpr.sources import Sources, collect
 
 OUTPUT_NAME = "dist"
 

@@ -23,22 +23,23 @@ _RESERVED = frozenset({MANIFEST_NAME, VALIDATION_NAME, CLAIM_NAME})
 _SHOWN = 5
 
 
-@dataclass(frozen=True, slots=True)
-class Upload:
-    """What an upload did. ``uri`` is the folder that holds the manifest.
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Upload(PublishedBundle):
+    """A bundle that was published, and what that took.
 
     ``uploaded``, ``skipped`` and ``copied`` count files, the manifest and the validation record among them: those sent, those
     there already with the right checksum, those copied inside the store (this release copies none). ``bytes_sent`` is the size
     of the files sent.
     """
 
-    uri: str
-    digest: str
     uploaded: int
     skipped: int
     copied: int
     bytes_sent: int
-    published: PublishedBundle
+
+    @property
+    def digest(self) -> str:
+        return self.manifest.digest
 
 
 @dataclass(frozen=True, slots=True)
@@ -86,13 +87,13 @@ def upload(validated: ValidatedBundle, uri: str, *, endpoint: str | None = None,
         if progress is not None:
             progress(MANIFEST_NAME, commit.expected.size)
     return Upload(
-        uri=storage.uri(base.rstrip("/")),
-        digest=manifest.digest,
+        storage.uri(base.rstrip("/")),
+        manifest,
+        validated.report,
         uploaded=len(sent) + 1,
         skipped=len(items) - len(sent),
         copied=0,
         bytes_sent=sum(sent) + commit.expected.size,
-        published=PublishedBundle(storage.uri(base.rstrip("/")), manifest, validated.report),
     )
 
 
@@ -159,7 +160,7 @@ def _published(storage: Storage, base: str, manifest: Manifest) -> Upload | None
         )
     published = read_version(storage, base)
     count = len(found.all_files) + 1 + (published.report is not None)
-    return Upload(uri, found.digest, uploaded=0, skipped=count, copied=0, bytes_sent=0, published=published)
+    return Upload(uri, found, published.report, uploaded=0, skipped=count, copied=0, bytes_sent=0)
 
 
 def _difference(there: Manifest, here: Manifest) -> str:
