@@ -15,6 +15,7 @@ try:
         os.write(2, b"I0000 00:00:1795334059.761900   30439 port.cc:153] oneDNN custom operations are on.\\n")
         os.write(2, b"E0000 00:00:1795334065.730276   30439 cuda_platform.cc:52] failed call to cuInit\\n")
         os.write(2, b"2026-11-22 08:00:00.123456: I tensorflow/core/util/port.cc:153] oneDNN\\n")
+        os.write(2, b"2026-11-22 09:25:22.173715: E external/local_xla/xla/stream_executor/cuda/cuda_dnn.cc:9261] no\\n")
         os.write(2, b"the author's own words\\n")
         print("I am fine", file=sys.stderr)
         raise ValueError

@@ -19,11 +19,6 @@ import pytest
 _NUMBERS = itertools.count(1)
 
 
-def pytest_configure(config: pytest.Config) -> None:
-    # Said by google-api-core on import; nothing here speaks gRPC.
-    config.addinivalue_line("filterwarnings", "ignore:Please install grpcio-status:ImportWarning")
-
-
 @dataclass(frozen=True)
 class Place:
     """An empty place to publish to. ``kind`` is ``folder``, ``file``, ``gs`` or ``s3``; ``port`` its server's (0: none)."""

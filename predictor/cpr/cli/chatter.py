@@ -13,8 +13,9 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+_DATE = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: "
 _CHATTER = re.compile(
-    rb"[IW]\d{4} \d\d:\d\d:|E\d{4} \d\d:\d\d:\S+ +\d+ cuda_|\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: [IW] "
+    rb"[IW]\d{4} \d\d:\d\d:|E\d{4} \d\d:\d\d:\S+ +\d+ cuda_|" + _DATE + rb"[IW] |" + _DATE + rb"E external/\S+/cuda/"
     rb"|WARNING: All log messages before absl::InitializeLog|To enable the following instructions"
 )
 

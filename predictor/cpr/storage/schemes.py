@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import importlib
 import re
+import warnings
 
 from cpr.errors import MissingExtra, StorageError
 from cpr.storage.base import Storage
@@ -32,7 +33,9 @@ def open_storage(uri: str, *, endpoint: str | None = None) -> tuple[Storage, str
     home, extra = SCHEMES[location.scheme]
     module, _, name = home.partition(":")
     try:
-        kind = getattr(importlib.import_module(module), name)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # of the Pythons that a client library will drop some day
+            kind = getattr(importlib.import_module(module), name)
     except ModuleNotFoundError as error:
         if not extra or (error.name or "").startswith("cpr"):
             raise
