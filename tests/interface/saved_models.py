@@ -102,7 +102,7 @@ def without_signature(path):
 
 def keras(path):
     model = tf.keras.Sequential([tf.keras.Input((3,), name="features"), tf.keras.layers.Dense(2, "softmax")])
-    model.export(path, verbose=False)
+    model.export(path)
 
 
 def tensorflow1(path):
