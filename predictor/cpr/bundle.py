@@ -64,7 +64,13 @@ class Bundle:
         return report if report.digest == self.manifest.digest else None
 
     def verify(self, entries: Iterable[FileEntry] | None = None) -> None:
-        """Hash ``entries`` (default: every file) and raise ``BundleError`` at the first that is missing or differs."""
+        """Hash ``entries`` (default: every file) and raise ``BundleError`` at the first that is missing or differs.
+
+        By default also where the model directory holds a file that the manifest does not list: it would be part of what is
+        tried here, and not of what is published.
+        """
+        if entries is None:
+            self._refuse_strangers()
         for entry in self.manifest.all_files if entries is None else entries:
             path = self.path(entry.path)
             try:
@@ -80,6 +86,17 @@ class Bundle:
                     f"The bundle was altered: {entry.path} has {size} bytes and SHA-256 {sha256[:12]}…, "
                     f"its manifest says {entry.size} and {entry.sha256[:12]}….",
                     "Build the bundle anew with `cpr build`, or fetch it again from where it was published.",
+                    str(path),
+                )
+
+    def _refuse_strangers(self) -> None:
+        known = {entry.path for entry in self.manifest.model_files}
+        for path in sorted(self.model_dir.rglob("*")):
+            relative = path.relative_to(self.root).as_posix()
+            if not path.is_dir() and relative not in known:
+                raise BundleError(
+                    f"The bundle was altered: its manifest does not list {relative}.",
+                    "Remove the file, or put it into the routine's model directory and build the bundle anew.",
                     str(path),
                 )
 

@@ -106,7 +106,10 @@ def _with_tensorflow(lines: list[str], notes: tuple[str, ...], manifest: Manifes
         return lines, notes
     if manifest.tensorflow is None:
         return [*lines, "tensorflow"], (*notes, "No TensorFlow version is declared or recorded: the image gets the newest.")
-    return [*lines, f"tensorflow=={manifest.tensorflow}.*"], notes
+    version = Version(manifest.tensorflow)
+    # `2.15` means any patch of it; what names a pre-release or a local build names one file.
+    exact = version.is_prerelease or version.is_postrelease or version.local is not None
+    return [*lines, str(_parsed(f"tensorflow=={version}{'' if exact else '.*'}"))], notes
 
 
 def _parsed(text: str) -> Requirement:

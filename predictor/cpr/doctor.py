@@ -31,7 +31,6 @@ _EXTRAS = {
     "serve": "serve a routine over HTTP",
 }
 _LOWEST = (3, 10)  # requires-python in pyproject.toml
-_RUNTIME = "3.7"  # the Python of AI Platform's last runtimes
 _SCRATCH_MB = 2000  # a rehearsal on the target's own TensorFlow installs more than 1 GB
 _TIMEOUT = 10.0  # seconds for a tool to tell its version
 
@@ -82,7 +81,6 @@ def examine() -> tuple[Check, ...]:
         *_foreign(),
         *_requirements(),
         *_isolation(),
-        _runtime_python(),
         *_tools(),
         _gcs_credentials(),
         _s3_credentials(),
@@ -204,44 +202,11 @@ def _isolation() -> Iterator[Check]:
         )
 
 
-def _runtime_python() -> Check:
-    purpose = f"Python {_RUNTIME}, to rehearse on AI Platform's own runtime"
-    for path in _pythons(_RUNTIME):
-        version = _output([str(path), "-c", "import sys; print(sys.version.split()[0])"])
-        if version.startswith(_RUNTIME + "."):
-            return Check("runtime python", Status.OK, f"{version} at {path}")
-    return Check("runtime python", Status.MISSING, purpose, f"pyenv install {_RUNTIME}, or uv python install {_RUNTIME}")
-
-
-def _pythons(version: str) -> Iterator[Path]:
-    """Interpreters of one minor version. pyenv's shims answer only for its active version: its folders are looked into."""
-    for folder in filter(None, (_pyenv_root(), _uv_pythons())):
-        yield from sorted(folder.glob(f"*{version}.*/bin/python{version}"))
-    found = shutil.which(f"python{version}")
-    if found is not None:
-        yield Path(found)
-
-
-def _pyenv_root() -> Path | None:
-    root = os.environ.get("PYENV_ROOT") or (_output(["pyenv", "root"]) if shutil.which("pyenv") else "")
-    return _readable(Path(root, "versions") if root else _home() / ".pyenv" / "versions")
-
-
-def _uv_pythons() -> Path | None:
-    data = os.environ.get("XDG_DATA_HOME") or _home() / ".local" / "share"
-    return _readable(Path(os.environ.get("UV_PYTHON_INSTALL_DIR") or Path(data) / "uv" / "python"))
-
-
 def _home() -> Path:
     try:
         return Path.home()
     except RuntimeError:  # no HOME, and the user is in no list
         return Path("/nonexistent")
-
-
-def _readable(folder: Path) -> Path | None:
-    """The folder, if it is one that may be looked into: a user may be given a home that is not theirs."""
-    return folder if os.access(folder, os.R_OK | os.X_OK) and folder.is_dir() else None
 
 
 def _is_file(path: Path) -> bool:
@@ -253,7 +218,6 @@ def _is_file(path: Path) -> bool:
 
 
 def _tools() -> Iterator[Check]:
-    yield _tool("uv", "locks the requirements of a container", "pip install uv", ["uv", "--version"])
     yield _tool("gcloud", "applies the emitted configs", "https://cloud.google.com/sdk/docs/install", None)
     docker = _tool(
         "docker", "builds the emitted containers", "https://docs.docker.com/engine/install/", ["docker", "--version"]

@@ -1,4 +1,5 @@
-"""Every error that cpr raises on purpose.
+"""The errors that cpr raises on purpose. Two more stand where they belong: ``ValidationFailed``, which holds a report, in
+``cpr.steps.validate``, and those with a meaning in HTTP alone in ``cpr.web``.
 
 ::
 
@@ -16,6 +17,7 @@
     |   |-- VersionExists   other content is already published under this version
     |   `-- ChecksumError   what the store holds is not what was sent
     |-- OutputError         a file or folder cannot be written
+    |-- ServingError        an address that cannot be served on
     |-- TargetError         an unknown target, machine or runtime, or a config refused by its schema
     `-- MissingExtra        an optional dependency is not installed
 
@@ -96,6 +98,10 @@ class ChecksumError(StorageError):
 
 class OutputError(CprError):
     """A file or folder cannot be written."""
+
+
+class ServingError(CprError):
+    """An address that cannot be served on."""
 
 
 class TargetError(CprError):

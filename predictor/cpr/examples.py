@@ -59,7 +59,7 @@ def _refuse_constant(name: str) -> None:
 
 def _example(text: bytes, number: int, where: str) -> Example:
     if len(text) > MAX_LINE_BYTES:
-        raise _bad(f"has {len(text)} bytes", where)
+        raise _bad(f"has {len(text)} bytes, and the most is {MAX_LINE_BYTES}", where)
     try:
         body = json.loads(text.decode("utf-8"), parse_constant=_refuse_constant)
     except UnicodeDecodeError:

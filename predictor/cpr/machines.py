@@ -136,6 +136,10 @@ class Target:
     version_rule: NameRule
     labels: LabelRule
 
+    def machines_taking(self, size: int) -> tuple[Machine, ...]:
+        """The machine types that take a model directory of ``size`` bytes, in the order of the catalogue."""
+        return tuple(each for each in self.machines if each.max_model_bytes is None or each.max_model_bytes >= size)
+
     def machine(self, name: str | None = None) -> Machine:
         """The machine type of that name (``None``: the default). A ``TargetError`` names the nearest for an unknown one.
 

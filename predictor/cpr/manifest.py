@@ -26,6 +26,8 @@ EXAMPLES_NAME = "examples.jsonl"
 # Both become folders in a bucket and parts of shell scripts: never trust the text.
 _NAME = re.compile(r"[a-z][a-z0-9_-]*")
 _VERSION = re.compile(r"[0-9A-Za-z][0-9A-Za-z.!+]*")
+_PYTHON = re.compile(r"\d+\.\d+(\.\d+)?", re.ASCII)
+_RUNTIME = re.compile(r"\d+\.\d+", re.ASCII)
 _CLASS_REF = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)+", re.ASCII)
 
 
@@ -119,6 +121,11 @@ class Manifest:
         return tuple(entry for entry in self.files if entry.path.startswith(MODEL_DIR + "/"))
 
     @property
+    def model_names(self) -> tuple[str, ...]:
+        """The paths of the model files inside the model directory."""
+        return tuple(entry.path.removeprefix(MODEL_DIR + "/") for entry in self.model_files)
+
+    @property
     def has_examples(self) -> bool:
         return any(entry.path == EXAMPLES_NAME for entry in self.files)
 
@@ -199,6 +206,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         description=typed(document["description"], str, "description"),
         tool=Tool(typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
     )
+    _check_declared(manifest)
     if not any(entry.path.startswith(PACKAGES_DIR + "/") for entry in manifest.files):
         raise ValueError("no source distribution is listed")
     if len({entry.path for entry in manifest.all_files}) != len(manifest.all_files):
@@ -209,6 +217,26 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
     if not _NAME.fullmatch(manifest.name) or not _VERSION.fullmatch(manifest.version):
         raise ValueError(f"name {manifest.name!r} or version {manifest.version!r} is not allowed")
     return manifest
+
+
+def _check_declared(manifest: Manifest) -> None:
+    """These become lines of a Dockerfile and of requirements.txt: never trust the text."""
+    from packaging.requirements import Requirement  # takes a while to load, and few who read a manifest need it otherwise
+    from packaging.version import Version
+
+    for key, text, pattern in (
+        ("python", manifest.python, _PYTHON),
+        ("runtime_version", manifest.runtime_version, _RUNTIME),
+        ("tensorflow", manifest.tensorflow, _VERSION),
+    ):
+        if text is not None and not pattern.fullmatch(text):
+            raise ValueError(f"{key} {text!r} is no version")
+    if manifest.tensorflow is not None:
+        Version(manifest.tensorflow)
+    for requirement in manifest.requirements:
+        if not requirement.isprintable():
+            raise ValueError(f"the requirement {requirement!r} cannot be printed")
+        Requirement(requirement)
 
 
 def typed(value: Any, kind: type, key: str) -> Any:

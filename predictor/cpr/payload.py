@@ -7,8 +7,7 @@ import binascii
 import inspect
 import json
 import math
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 from typing import Any, NoReturn
 
 from cpr.errors import PredictorError, RequestError
@@ -18,12 +17,12 @@ from cpr.errors import PredictorError, RequestError
 _UNDECODED = ("model.bst", "model.joblib", "model.pkl")
 
 
-def decodes(model_dir: Path) -> bool:
+def decodes(names: Iterable[str]) -> bool:
     """Whether the service turns ``{"b64": text}`` into bytes before ``predict`` sees it, which it decides by the model's files.
 
-    Otherwise it hands the object on as it came.
+    ``names`` are the paths of those inside the model directory. Otherwise it hands the object on as it came.
     """
-    return not any((model_dir / name).is_file() for name in _UNDECODED)
+    return not any(name in _UNDECODED for name in names)
 
 
 def decoded(instances: list[Any]) -> list[Any]:

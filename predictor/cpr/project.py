@@ -18,6 +18,8 @@ from cpr.manifest import EXAMPLES_NAME, MODEL_DIR, ClassRef
 
 PROJECT_NAME = "routine.yaml"
 
+_MAX_PATH = 255  # what Linux takes as one name
+
 _T = TypeVar("_T")
 
 _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
@@ -102,7 +104,12 @@ def name_of(folder: Path) -> str:
 
 
 def require_new(folder: Path) -> None:
-    """``ProjectError`` unless a routine can be started at ``folder``: it is not there, or is empty."""
+    """``ProjectError`` unless a routine can be started at ``folder``: it is not there, or is empty.
+
+    Not in the current folder either: a shell that stands in it would go on standing in the one that was replaced.
+    """
+    if folder.is_dir() and folder.resolve() == Path.cwd():
+        raise ProjectError("This is the current folder.", f"Go one up and name it: cd .. && cpr new {folder.resolve().name}")
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         what = "is not empty" if folder.is_dir() else "is a file"
         raise ProjectError(f"{folder} is there already and {what}.", "Name a folder that is not there yet.", str(folder))
@@ -268,7 +275,7 @@ class _Reader:
         text = self._text("saved_model")
         if text is None:
             return None
-        path = Path(os.path.realpath(model_dir / text)) if "\0" not in text else None
+        path = Path(os.path.realpath(model_dir / text)) if "\0" not in text and len(text) < _MAX_PATH else None
         if path is None or not path.is_relative_to(model_dir):
             raise self._error(
                 "saved_model", f"names {text!r}, which is outside {model_dir.name}", "Name a folder below model_dir, or `.`."

@@ -88,6 +88,8 @@ class Report:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Report:
         """Read the document of ``validation.json``; ``KeyError``, ``TypeError`` or ``ValueError`` where it is not one."""
+        if document["format"] != FORMAT:
+            raise ValueError(f"format {document['format']!r} is not one that this release reads")
         return cls(
             digest=typed(document["digest"], str, "digest"),
             target=typed(document["target"], str, "target"),

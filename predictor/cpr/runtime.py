@@ -75,7 +75,8 @@ class LoadedRoutine:
         self._namespace = namespace
         self._folder = folder
         self._call = _call(predictor)
-        self._decodes = payload.decodes(model_dir)
+        names = manifest.model_names if manifest else [path.name for path in model_dir.iterdir()]
+        self._decodes = payload.decodes(names)
         self._finalizer = weakref.finalize(self, _dispose, namespace, folder)
 
     def __enter__(self) -> LoadedRoutine:
@@ -213,7 +214,10 @@ def _check(found: Any, reference: ClassRef) -> None:
 
 
 def _call(predictor: Any) -> _Call:
-    spec = inspect.getfullargspec(predictor.predict)
+    try:
+        spec = inspect.getfullargspec(predictor.predict)
+    except TypeError as error:
+        raise PredictorError(f"The signature of predict cannot be read: {error}.", _SIGNATURE) from None
     return _Call(frozenset(spec.args), frozenset(spec.kwonlyargs), spec.varkw is not None)
 
 

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpr.errors import BuildError, ProjectError
+from cpr.parsing import parsed
 from cpr.project import Routine
 from cpr.selection import Selection, readable
 
@@ -138,9 +139,8 @@ def _imports(path: Path) -> set[str]:
         return set()
     with readable(path):
         source = path.read_bytes()
-    try:
-        tree = ast.parse(source)
-    except (SyntaxError, ValueError, RecursionError, MemoryError):
+    tree = parsed(source)
+    if isinstance(tree, SyntaxError):
         return set()
     names: set[str] = set()
     for node in ast.walk(tree):

@@ -338,6 +338,15 @@ def test_something_else_at_the_output_is_left_alone(tiny: Path) -> None:
     assert precious.read_text() == "keep"
 
 
+def test_a_file_that_the_manifest_does_not_list(tiny: Path) -> None:
+    bundle = build(tiny)
+    (bundle.model_dir / "model.pkl").write_bytes(b"")
+    with pytest.raises(BundleError, match=r"does not list model/model\.pkl"):
+        bundle.verify()
+    ran = cpr("validate", bundle.root)
+    assert (ran.status, "does not list" in ran.err) == (1, True)
+
+
 @pytest.mark.parametrize("path", ["model/factor.json", "packages/tiny-1.2.0.tar.gz", "examples.jsonl"])
 def test_an_altered_bundle_is_found(tiny: Path, path: str) -> None:
     bundle = build(tiny)
@@ -362,6 +371,11 @@ def test_an_altered_bundle_is_found(tiny: Path, path: str) -> None:
         ("model/factor.json", "model/\\ud800", "cannot be printed"),
         ('"version": "1.2.0"', '"version": "1/../2"', "not allowed"),
         ('"version": "1.2.0"', '"version": ".."', "not allowed"),
+        ('"python": null', '"python": "3.11\\nRUN evil"', "is no version"),
+        ('"tensorflow": null', '"tensorflow": "2.9\\n--index-url=http://evil.example/"', "is no version"),
+        ('"runtime_version": null', '"runtime_version": "newest"', "is no version"),
+        ('"requirements": []', '"requirements": ["???"]', "cannot be read"),
+        ('"requirements": []', '"requirements": ["six\\n--index-url=http://evil.example/"]', "cannot be printed"),
         ("{", "", "cannot be read"),
         ('"files": [', '"file": [', "no key 'files'"),
     ],

@@ -113,6 +113,12 @@ def test_a_container_runs_the_python_that_is_declared() -> None:
     assert faults("CPR403", subject(sources=sources, machine_type="n1-standard-2")) == []
 
 
+def test_an_expression_too_deep_to_be_looked_through() -> None:
+    sources = {"predictor.py": PREDICTOR, "helper.py": "x = " + " + ".join(["'a'"] * 3000) + "\n"}
+    (fault,) = faults("CPR403", subject(sources=sources)) or faults("CPR401", subject(sources=sources))
+    assert fault.where.startswith("helper.py")
+
+
 def test_a_runtime_with_two_pythons() -> None:
     sources = {"predictor.py": PREDICTOR, "helper.py": "x = f'{1}'\n"}
     assert faults("CPR403", subject(sources=sources, runtime_version="1.15")) == []

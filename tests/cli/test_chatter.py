@@ -24,6 +24,23 @@ except ValueError:
 """
 
 
+DIES = """
+import os, signal
+from cpr.cli.chatter import without_chatter
+
+with without_chatter():
+    os.write(2, b"the author's last words\\n")
+    import time
+    time.sleep(0.5)
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_what_is_said_before_a_process_is_killed_is_not_lost() -> None:
+    done = subprocess.run([sys.executable, "-c", DIES], capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (-9, "the author's last words\n")
+
+
 def test_only_the_remarks_are_left_out() -> None:
     done = subprocess.run([sys.executable, "-c", SCRIPT], capture_output=True, text=True, check=True)
     assert done.stderr == "the author's own words\nI am fine\nafter\n"

@@ -190,6 +190,10 @@ def test_sizes(count: int, text: str) -> None:
     assert size_text(count) == text
 
 
+def test_options_are_not_abbreviated() -> None:
+    assert cpr("doctor", "--jso").status == 2
+
+
 def test_the_version() -> None:
     assert cpr("--version").out == f"cpr {__version__}\n"
     assert cpr("--version", "--json").document == {"schema": "cpr.version/1", "version": __version__}

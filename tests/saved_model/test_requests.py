@@ -26,8 +26,6 @@ def body(inputs, key="serving_default", others=()):
         ({"x": ("bool", None)}, {"instances": [False]}),
         ({"x": ("float32", (2, 1))}, {"instances": [[0.0], [0.0]]}),
         ({"a": ("int32", (None,)), "b": ("float16", (None, 2))}, {"instances": [{"a": 0, "b": [0.0, 0.0]}]}),
-        ({"x": ("float32", ())}, {"inputs": {"x": 0.0}}),
-        ({"x": ("float32", ()), "y": ("string", (None, 2))}, {"inputs": {"x": 0.0, "y": [["text", "text"]]}}),
         ({"x": ("float32", (None, 224, 224, 3))}, None),
         ({"x": ("float32", (4096, 4096))}, None),
         ({}, None),
@@ -42,6 +40,11 @@ def test_the_signature_is_named_where_it_would_not_be_chosen():
     assert body(inputs, "other") == {"instances": [0]}
     assert body(inputs, "other", ["serving_default"]) == {"signature_name": "other", "instances": [0]}
     assert body(inputs, "serving_default", ["other"]) == {"instances": [0]}
+
+
+def test_a_scalar_has_no_rows():
+    infos = {"x": TensorInfo("x:0", "float32", ()), "y": TensorInfo("y:0", "string", (None, 2))}
+    assert example_request({"serving_default": Signature("", infos, {})}, "serving_default") is None
 
 
 def test_composite_inputs_have_no_json_rows(models):

@@ -106,6 +106,12 @@ def test_what_cannot_be_started(tmp_path: Path, arguments: list[str], status: in
     assert [path.name for path in tmp_path.iterdir()] == ["full"]
 
 
+def test_not_in_the_current_folder(tmp_path: Path) -> None:
+    (tmp_path / "mine").mkdir()
+    ran = cpr("new", ".", cwd=tmp_path / "mine")
+    assert (ran.status, "cd .. && cpr new mine" in ran.err) == (1, True)
+
+
 def write(folder: Path, **files: str) -> Path:
     folder.mkdir(parents=True)
     for name, content in files.items():

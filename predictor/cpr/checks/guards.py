@@ -12,6 +12,8 @@ import operator
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from cpr.parsing import parsed
+
 _MISSING = frozenset(("ImportError", "ModuleNotFoundError", "AttributeError", "NameError"))
 _BROAD = frozenset(("Exception", "BaseException"))
 _NAMES = {"TYPE_CHECKING": False, "PY2": False, "PY3": True}
@@ -28,7 +30,8 @@ _COMPARE: dict[type[ast.cmpop], Callable[[Any, Any], Any]] = {
 def unguarded(content: bytes, version: tuple[int, int]) -> ast.Module:
     """The tree of a source file as a Python of that version runs it: without what is guarded, and without annotations that
     are never evaluated. The source must parse."""
-    tree = ast.parse(content)
+    tree = parsed(content)
+    assert isinstance(tree, ast.Module)
     visited = _Unguarded(version, _answers(tree)).visit(tree)
     assert isinstance(visited, ast.Module)
     return visited

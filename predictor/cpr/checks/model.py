@@ -84,14 +84,12 @@ def too_large(subject: Subject) -> Iterator[Fault]:
     if limit is None or total <= limit:
         return
     largest = max(entries, key=lambda entry: entry.size)
-    roomier = [
-        machine.name
-        for machine in subject.target.machines
-        if machine.max_model_bytes is None or machine.max_model_bytes >= total
-    ]
+    roomier = subject.target.machines_taking(total)
     remedy = None
     if roomier:
-        remedy = f"Leave out what prediction does not need, shrink the weights, or deploy with `--machine-type {roomier[0]}`."
+        remedy = (
+            f"Leave out what prediction does not need, shrink the weights, or deploy with `--machine-type {roomier[0].name}`."
+        )
     yield Fault(
         MODEL_DIR,
         f"The model directory has {total:,} bytes; {subject.machine.name} takes {limit:,}. The largest file is {largest.path} "

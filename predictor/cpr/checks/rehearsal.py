@@ -286,7 +286,7 @@ def memory(subject: Subject) -> Iterator[Fault]:
     "Not proved here",
     severity=Severity.NOTE,
     cause="A rehearsal proves what it ran on.",
-    remedy="Rehearse on the target's own Python and TensorFlow where they can be had.",
+    remedy="Try a first version with little traffic, or choose a target that runs a container: it runs what was proved here.",
     source="the rehearsal",
 )
 def not_proved(subject: Subject) -> Iterator[Fault]:

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import ast
 import re
-import warnings
 from collections.abc import Iterator
 
 from cpr.checks.guards import unguarded
 from cpr.checks.newer import newer, postpones_annotations
 from cpr.checks.registry import Family, Fault, Subject
+from cpr.parsing import parsed
+from cpr.report import Severity
 
 FAMILY = Family()
 
@@ -27,19 +28,8 @@ def tree_of(subject: Subject, path: str) -> ast.Module | None:
 
 def parse_all(sources: dict[str, bytes]) -> dict[str, ast.Module]:
     """Every member that is Python and parses."""
-    trees = {path: _parse(content) for path, content in sources.items() if path.endswith(".py")}
+    trees = {path: parsed(content) for path, content in sources.items() if path.endswith(".py")}
     return {path: tree for path, tree in trees.items() if isinstance(tree, ast.Module)}
-
-
-def _parse(content: bytes, version: tuple[int, int] | None = None) -> ast.Module | SyntaxError:
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")  # an invalid escape in the author's source is not ours to report
-            return ast.parse(content, feature_version=version)
-    except SyntaxError as error:
-        return error
-    except (ValueError, RecursionError, MemoryError) as error:
-        return SyntaxError(str(error) or "nested too deep")
 
 
 def _version(subject: Subject) -> tuple[int, int] | None:
@@ -63,7 +53,7 @@ def _at(path: str, line: int | None) -> str:
 def syntax(subject: Subject) -> Iterator[Fault]:
     for path, content in subject.sources.items():
         if path.endswith(".py") and path not in subject.trees:
-            error = _parse(content)
+            error = parsed(content)
             assert isinstance(error, SyntaxError)
             yield Fault(_at(path, error.lineno), f"It does not parse: {error.msg}.")
 
@@ -80,7 +70,7 @@ def newer_syntax(subject: Subject) -> Iterator[Fault]:
     if version is None or version < _OLDEST:
         return
     for path in subject.trees:
-        error = _parse(subject.sources[path], version)
+        error = parsed(subject.sources[path], version)
         if isinstance(error, SyntaxError):
             message = f"Python {subject.python} does not parse it: {_lower(error.msg)}."
             yield Fault(_at(path, error.lineno), message)
@@ -98,10 +88,15 @@ def newer_library(subject: Subject) -> Iterator[Fault]:
     if version is None:
         return
     for path in subject.trees:
-        if isinstance(_parse(subject.sources[path], max(version, _OLDEST)), SyntaxError):
+        if isinstance(parsed(subject.sources[path], max(version, _OLDEST)), SyntaxError):
             continue  # CPR402 has said it
-        tree = unguarded(subject.sources[path], version)
-        uses = dict.fromkeys((*features(tree, subject.sources[path]), *newer(tree, subject.sources[path])))
+        try:
+            tree = unguarded(subject.sources[path], version)
+            uses = dict.fromkeys((*features(tree, subject.sources[path]), *newer(tree, subject.sources[path])))
+        except RecursionError:
+            remedy = "Break the longest expression of the file up; what it uses was not looked at."
+            yield Fault(path, "An expression in it is too deep to be looked through.", remedy, Severity.WARNING)
+            continue
         for line, feature, needed in sorted(uses, key=lambda use: use[0] or 0):
             if needed > version:
                 message = f"{feature} needs Python {needed[0]}.{needed[1]}; the target has {subject.python}."

@@ -7,6 +7,7 @@ wanting, or it failed; 2: wrong usage; 130: interrupted.
 from __future__ import annotations
 
 import argparse
+import errno
 import importlib
 import io
 import os
@@ -31,6 +32,9 @@ VERBS = {
     "demo": "show the whole flow on a sample",
     "doctor": "show what is installed and what is missing",
 }
+
+
+_UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
 
 
 class _Parser(argparse.ArgumentParser):
@@ -70,10 +74,11 @@ def main(argv: list[str] | None = None) -> int:
         return 1
     except OSError as error:
         _forget_output()
-        if debug:
+        # A stream has no name; anything else without one is a bug, and keeps its traceback.
+        if debug or (error.filename is None and error.errno not in _UNWRITABLE):
             raise
         reason = f"{error.strerror or error}."
-        if error.filename is None:  # a stream has no name
+        if error.filename is None:
             console.error(CprError(f"The output cannot be written: {reason}", "Look at where standard output goes."))
         else:
             console.error(CprError(reason, "Check the path, its permissions and the free space.", str(error.filename)))
@@ -91,7 +96,7 @@ def _forget_output() -> None:
 def _run(arguments: list[str], console: Console) -> int:
     verb = next((word for word in arguments if not word.startswith("-")), None)
     if verb in VERBS:
-        parser = _Parser(prog=f"cpr {verb}", formatter_class=argparse.RawDescriptionHelpFormatter)
+        parser = _Parser(prog=f"cpr {verb}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
         module = importlib.import_module("cpr.cli." + verb.replace("-", "_"))
         module.configure(parser)
         _common(parser)
@@ -99,6 +104,7 @@ def _run(arguments: list[str], console: Console) -> int:
         rest.remove(verb)
         console.verb = verb
         parsed = parser.parse_args(rest)
+        console.json, console.quiet = parsed.json, parsed.quiet
         _refuse_empty(parser, parsed)
         outcome: Outcome = module.run(parsed, console)
         console.outcome(outcome)
@@ -128,6 +134,7 @@ def _top(verb: str | None, arguments: list[str], console: Console) -> int:
         description="Package a custom prediction routine, prove that it will work, and deploy it.",
         epilog=_verb_table(),
         formatter_class=argparse.RawDescriptionHelpFormatter,
+        allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")
     _common(parser)

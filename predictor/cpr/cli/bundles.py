@@ -16,14 +16,14 @@ from cpr.project import PROJECT_NAME, is_project
 from cpr.storage import fetch_bundle, is_uri
 
 
-def open_bundle(place: str, console: Console, endpoint: str | None = None) -> Bundle:
+def open_bundle(place: str, console: Console) -> Bundle:
     """The bundle at ``place``. A routine folder is built into its own ``dist/``; what a URI names is fetched, verified, into a
     temporary folder that goes when the process ends."""
     if is_uri(place):
         folder = Path(tempfile.mkdtemp(prefix="cpr-bundle-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
         console.note(f"Fetching {place}")
-        return fetch_bundle(place, folder / "bundle", endpoint=endpoint)
+        return fetch_bundle(place, folder / "bundle")
     path = Path(place)
     if (path / MANIFEST_NAME).is_file():
         return Bundle.open(path)

@@ -9,9 +9,11 @@ from __future__ import annotations
 import os
 import re
 import sys
-import tempfile
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+
+_SECONDS = 2.0  # that the last lines may take; a child that still writes then does so through the thread
 
 _DATE = rb"\d{4}-\d\d-\d\d \d\d:\d\d:\d\d\.\d+: "
 _CHATTER = re.compile(
@@ -22,7 +24,7 @@ _CHATTER = re.compile(
 
 @contextmanager
 def without_chatter() -> Iterator[None]:
-    """While this lasts, standard error is held back; at its end all but those remarks is written."""
+    """While this lasts, what goes to standard error passes a filter, line by line and at once."""
     sys.stderr.flush()
     try:
         descriptor = sys.stderr.fileno()
@@ -30,13 +32,22 @@ def without_chatter() -> Iterator[None]:
     except (OSError, ValueError):  # no descriptor of its own, as in a notebook
         yield
         return
-    with tempfile.TemporaryFile() as file:
-        os.dup2(file.fileno(), descriptor)
-        try:
-            yield
-        finally:
-            sys.stderr.flush()
-            os.dup2(kept, descriptor)
-            os.close(kept)
-            file.seek(0)
-            os.write(descriptor, b"".join(line for line in file if not _CHATTER.match(line)))
+    reader, writer = os.pipe()
+    os.dup2(writer, descriptor)
+    os.close(writer)
+    thread = threading.Thread(target=_filter, args=(reader, os.dup(kept)), daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(kept, descriptor)  # the last writing end is closed by this, unless a child has one
+        os.close(kept)
+        thread.join(_SECONDS)
+
+
+def _filter(reader: int, kept: int) -> None:
+    with open(reader, "rb") as lines, open(kept, "wb", buffering=0) as out:
+        for line in lines:
+            if not _CHATTER.match(line):
+                out.write(line)

@@ -121,7 +121,7 @@ def _write_job(bundle: Bundle, examples: Sequence[Example], work: Path) -> Path:
         "results": str(work / "results"),
         "started": time.monotonic(),
         "cut_network": True,
-        "decode_b64": payload.decodes(bundle.model_dir),
+        "decode_b64": payload.decodes(bundle.manifest.model_names),
     }
     path = work / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")

@@ -7,9 +7,6 @@ from typing import Any
 from cpr.errors import RequestError
 from cpr.protocols import rows
 
-predictions = rows.predictions
-error = rows.error
-
 
 def parse(body: bytes) -> dict[str, Any]:
     """The request in a body, the keys of ``parameters`` laid beside ``instances``; ``RequestError`` as in ``rows.parse``.

@@ -29,9 +29,7 @@ def example_request(signatures: Mapping[str, Signature], key: str) -> str | None
     if key != "serving_default" and len(signatures) > 1:
         body["signature_name"] = key
     if any(info.shape == () for info in inputs.values()):
-        # A scalar has no rows: only the columnar form of TensorFlow Serving can carry it.
-        body["inputs"] = {name: _nested(_whole_shape(info), _value(name, info)) for name, info in inputs.items()}
-        return json.dumps(body)
+        return None  # a scalar has no rows: only the columnar form of TensorFlow Serving can carry it
     row = {name: _nested(_row_shape(info), _value(name, info)) for name, info in inputs.items()}
     count = max((info.shape or (None,))[0] or 1 for info in inputs.values())
     if count * sum(prod(_row_shape(info)) for info in inputs.values()) > _PRINTABLE:
@@ -42,10 +40,6 @@ def example_request(signatures: Mapping[str, Signature], key: str) -> str | None
 
 def _row_shape(info: TensorInfo) -> list[int]:
     return [1 if size is None else size for size in (info.shape or ())[1:]]
-
-
-def _whole_shape(info: TensorInfo) -> list[int]:
-    return [1 if size is None else size for size in info.shape or ()]
 
 
 def _nested(shape: list[int], value: Any) -> Any:

@@ -132,8 +132,8 @@ def _files(folder: Path) -> tuple[tuple[str, int], ...]:
         for name in names:
             try:
                 found.append(((prefix / name).as_posix(), os.stat(os.path.join(root, name)).st_size))  # noqa: PTH116, PTH118
-            except FileNotFoundError:
-                continue  # a link that leads nowhere: whoever needs the file says that it is missing
+            except OSError:
+                continue  # a link that leads nowhere, or in a circle: whoever needs the file says that it is missing
     return tuple(sorted(found))
 
 

@@ -16,6 +16,7 @@ from packaging.requirements import InvalidRequirement, Requirement
 from cpr.errors import ProjectError
 from cpr.folders import filled
 from cpr.manifest import MODEL_DIR
+from cpr.parsing import parsed
 from cpr.project import PROJECT_NAME, name_of, parse_version, require_new
 
 ADAPTER = "vertex_adapter"
@@ -169,13 +170,12 @@ def _left_out(name: str) -> bool:
 
 
 def _parse(path: Path) -> ast.Module:
-    try:
-        return ast.parse(path.read_bytes())
-    except (SyntaxError, ValueError) as error:
-        line = getattr(error, "lineno", None)
+    tree = parsed(path.read_bytes())
+    if isinstance(tree, SyntaxError):
         raise ProjectError(
-            f"It cannot be parsed: {error.args[0]}.", "Mend it first; Python 2 code has to be ported.", f"{path}:{line or 1}"
-        ) from None
+            f"It cannot be parsed: {tree.msg}.", "Mend it first; Python 2 code has to be ported.", f"{path}:{tree.lineno or 1}"
+        )
+    return tree
 
 
 def _predictor(source: Path) -> _Found:

@@ -18,7 +18,7 @@ from types import FrameType
 from typing import Any
 
 from cpr import machines
-from cpr.errors import CprError, MissingExtra, UsageError
+from cpr.errors import MissingExtra, ServingError, UsageError
 from cpr.runtime import LoadedRoutine
 from cpr.web import Application, Limits, Routes, log
 from cpr.workers import Workers
@@ -76,7 +76,7 @@ def serve(
     """Serve until SIGTERM or Ctrl-C, from the main thread; ``ready`` is called with the URL once requests are accepted.
 
     A stop lets requests in flight end, for ``settings.grace`` seconds at most; a second signal does not wait. ``reserved`` is
-    what :func:`reserve` gave for these settings. ``CprError`` where the address cannot be used.
+    what :func:`reserve` gave for these settings. ``ServingError`` where the address cannot be used.
     """
     with closing(reserved or reserve(settings)) as listener:
         keep_large_blocks()
@@ -119,7 +119,7 @@ def running(routine: LoadedRoutine, settings: Settings | None = None) -> Iterato
         started.wait()
         try:
             if not urls:
-                raise CprError("The server did not start.", "Its log has the reason.")
+                raise ServingError("The server did not start.", "Its log has the reason.")
             yield urls[0]
         finally:
             server.should_exit = True
@@ -129,7 +129,7 @@ def running(routine: LoadedRoutine, settings: Settings | None = None) -> Iterato
 
 def _server(routine: LoadedRoutine, settings: Settings, listener: socket.socket, ready: Callable[[str], None]) -> Any:
     if routine.manifest is None:
-        raise CprError("A bare model directory has no name to be served under.", "Make it a routine: `cpr new`.")
+        raise ServingError("A bare model directory has no name to be served under.", "Make it a routine: `cpr new`.")
     kind = _server_class()
     import uvicorn
 
@@ -198,7 +198,7 @@ def _limits(max_bytes: int | None) -> Limits:
 def reserve(settings: Settings) -> socket.socket:
     """Take the address, before a model is loaded for minutes in vain; connections are refused until it is served.
 
-    ``CprError`` where it cannot be used.
+    ``ServingError`` where it cannot be used.
     """
     place = f"{settings.host}:{settings.port}"
     try:
@@ -208,14 +208,16 @@ def reserve(settings: Settings) -> socket.socket:
         listener = socket.socket(family, kind, protocol)
     except (OSError, UnicodeError, OverflowError) as error:
         reason = getattr(error, "strerror", None) or str(error)
-        raise CprError(f"Cannot listen on {place}: {reason}.", "Name an address of this machine with --host.", place) from None
+        raise ServingError(
+            f"Cannot listen on {place}: {reason}.", "Name an address of this machine with --host.", place
+        ) from None
     try:
         if sys.platform != "win32":
             listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind(address)
     except OSError as error:
         listener.close()
-        raise CprError(
+        raise ServingError(
             f"Cannot listen on {place}: {error.strerror}.", "Choose another with --port; 0 picks a free one.", place
         ) from None
     return listener

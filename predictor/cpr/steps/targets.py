@@ -92,7 +92,9 @@ def deploy_config(
     if machine.variant == "container":
         for name, template in resources.read_texts("container").items():
             files[".dockerignore" if name == "dockerignore" else name] = fill_text(template, values).encode("utf-8")
-    if any(_PLACEHOLDER.encode() in content for name, content in files.items() if name.endswith((".yaml", ".json"))):
+    if project is None and any(
+        _PLACEHOLDER.encode() in content for name, content in files.items() if name.endswith((".yaml", ".json"))
+    ):
         notes += (
             f"No project was named: the documents say {_PLACEHOLDER}, and deploy.sh takes it: PROJECT=my-project ./deploy.sh.",
         )
@@ -185,10 +187,10 @@ def _check(
 def _check_model(target: Target, machine: Machine, manifest: Manifest) -> None:
     size, count = sum(entry.size for entry in manifest.model_files), len(manifest.model_files)
     if machine.max_model_bytes is not None and size > machine.max_model_bytes:
-        larger = [other.name for other in target.machines if (other.max_model_bytes or size) > machine.max_model_bytes]
+        larger = target.machines_taking(size)
         raise TargetError(
             f"The model has {size} bytes; {target.title} allows {machine.max_model_bytes} on {machine.name}.",
-            f"Choose a machine that takes more, such as {larger[0]}." if larger else "Make the model smaller.",
+            f"Choose a machine that takes more, such as {larger[0].name}." if larger else "Make the model smaller.",
             MODEL_DIR,
         )
     if target.limits.max_files is not None and count > target.limits.max_files:

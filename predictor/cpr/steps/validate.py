@@ -135,7 +135,7 @@ def _examples(bundle: Bundle) -> tuple[tuple[Example, ...], CprError | None]:
     try:
         examples = read_examples(bundle.path(EXAMPLES_NAME))
         for example in examples:
-            _check_sendable(example, payload.decodes(bundle.model_dir))
+            _check_sendable(example, payload.decodes(bundle.manifest.model_names))
         return examples, None
     except ProjectError as error:
         return (), error

@@ -14,8 +14,8 @@ from cpr.errors import StorageError
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):(//)?(.*)", re.DOTALL)  # one letter is a Windows drive
 _CONTROL = re.compile(r"[\x00-\x1f\x7f]")
-# The characters that gcloud allows in a bucket name; for s3 also those of other servers that speak its protocol.
-_BUCKET = {"gs": re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]"), "s3": re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")}
+# The characters that gcloud allows in a bucket name; other servers that speak the protocol of S3 allow the same.
+_BUCKET = re.compile(r"[a-z0-9][a-z0-9._-]*[a-z0-9]")
 _IPV4 = re.compile(r"\d+\.\d+\.\d+\.\d+")
 _ALIASES = {"gcs": "gs", "google": "gs", "gsutil": "gs", "s3a": "s3", "s3n": "s3", "aws": "s3"}
 _WEB = re.compile(r"https?://(?:storage\.(?:cloud\.google|googleapis)\.com/([^/]+)|([^/]+)\.storage\.googleapis\.com)(.*)")
@@ -111,7 +111,7 @@ def _bucket(text: str, scheme: str, rest: str) -> Location:
 
 
 def _bucket_fault(scheme: str, bucket: str) -> str:
-    if not _BUCKET[scheme].fullmatch(bucket) or len(bucket) < 3:
+    if not _BUCKET.fullmatch(bucket) or len(bucket) < 3:
         return "at least 3 of a-z, 0-9, '.', '_' and '-', with a letter or digit at both ends"
     if _IPV4.fullmatch(bucket):
         return "it looks like an IP address"
