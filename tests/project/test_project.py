@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
+from support.command import cpr
 from support.routines import CONFIG, write_routine
 
 from cpr.errors import ProjectError
@@ -97,6 +98,9 @@ def test_what_is_refused_names_the_line_and_the_way_out(
     assert message in error.message
     assert remedy in error.remedy
     assert error.where == f"{tmp_path / 'routine.yaml'}" + (f":{line}" if line else "")
+    ran = cpr("build", tmp_path)
+    assert (ran.status, ran.out) == (1, "")
+    assert ran.err.startswith(f"error: {error.where}: ") and ran.err.endswith(f"\n  fix: {error.remedy}\n")
 
 
 def test_a_link_out_of_the_folder_is_outside(tmp_path: Path) -> None:

@@ -145,6 +145,8 @@ def test_a_wrong_method_is_named(served: Served, method: str, path: str, allowed
         (b'{"instances": [1]} x', "The body is not JSON: Extra data"),
         (b"[1, 2]", "The request is a list, not an object."),
         (b"null", "The request is null, not an object."),
+        (b"{}", "The request has no key instances."),
+        (b'{"instance": [1]}', "The request has no key instances."),
         (b'{"inputs": [1]}', "The column form (inputs) of TensorFlow Serving is not supported."),
         (b'{"instances": 1}', "The instances are a number, not a list."),
         (b'{"instances": null}', "The instances are null, not a list."),

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -30,8 +31,14 @@ class Ran:
         return document["error"]
 
 
-def cpr(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | None = None, timeout: float = 120) -> Ran:
-    """Run ``cpr ARGUMENTS``; ``env`` is laid over this process's own environment."""
+def cpr(
+    *arguments: str | Path,
+    cwd: Path | None = None,
+    env: dict[str, str] | None = None,
+    timeout: float = 120,
+    preexec: Callable[[], object] | None = None,
+) -> Ran:
+    """Run ``cpr ARGUMENTS``; ``env`` is laid over this process's own environment, ``preexec`` is called in the new process."""
     done = subprocess.run(
         [sys.executable, "-m", "cpr", *map(str, arguments)],
         cwd=cwd,
@@ -40,6 +47,7 @@ def cpr(*arguments: str | Path, cwd: Path | None = None, env: dict[str, str] | N
         capture_output=True,
         text=True,
         timeout=timeout,
+        preexec_fn=preexec,
     )
     assert "Traceback (most recent call last)" not in done.stderr or "cpr/" not in done.stderr, done.stderr
     return Ran(done.returncode, done.stdout, done.stderr)
