@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ctypes
 import hashlib
 import json
 import os
@@ -13,7 +12,7 @@ import tarfile
 from pathlib import Path
 
 import pytest
-from support.command import cpr
+from support.command import cpr, give_up_reading_everything
 from support.routines import CONFIG, PREDICTOR, write_routine
 
 from cpr.bundle import Bundle
@@ -296,14 +295,6 @@ def test_an_unreadable_file(tiny: Path, path: str) -> None:
     assert path.rpartition("/")[2] in ran.err
     assert "cannot be read: Permission denied" in ran.err
     assert not (tiny / "dist").exists() or list((tiny / "dist").iterdir()) == []
-
-
-def give_up_reading_everything() -> None:
-    """Root's programs read every file; without these two capabilities they obey its permissions, as everybody's do."""
-    drop, override, read_search = 24, 1, 2  # PR_CAPBSET_DROP, CAP_DAC_OVERRIDE, CAP_DAC_READ_SEARCH
-    libc = ctypes.CDLL(None)
-    for capability in (override, read_search):
-        libc.prctl(drop, capability, 0, 0, 0)
 
 
 def test_an_output_that_cannot_be_written(tiny: Path) -> None:
