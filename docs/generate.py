@@ -56,7 +56,8 @@ def arguments(parser: argparse.ArgumentParser) -> Iterator[str]:
 def checks() -> Iterator[str]:
     yield NOTE
     yield "# The checks of `cpr validate`\n"
-    yield "An id never changes its meaning. Errors fail the validation; warnings and notes do not.\n"
+    yield "An id never changes its meaning. Errors fail the validation; warnings and notes do not. The CPR6xx are about"
+    yield "SavedModels: `cpr inspect` finds them as well, without a bundle and without TensorFlow.\n"
     for check in sorted(CATALOGUE, key=lambda check: check.id):
         yield f"## {check.id} {check.title}\n"
         scope = f"{check.severity.value}; {', '.join(check.targets) or 'every target'}"

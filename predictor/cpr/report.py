@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
 from enum import Enum
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpr.errors import BundleError
-from cpr.manifest import FORMAT, VALIDATION_NAME, typed
+
+# cpr.manifest is imported where it is needed: to read a SavedModel, whose findings these are, takes less time than its hashes.
 
 
 class Severity(Enum):
@@ -20,8 +20,7 @@ class Severity(Enum):
     NOTE = "note"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(NamedTuple):
     """One thing a check found. ``check`` is its stable id (``CPR101``), ``where`` a file, key or line."""
 
     check: str
@@ -40,8 +39,7 @@ class Finding:
         }
 
 
-@dataclass(frozen=True, slots=True)
-class Report:
+class Report(NamedTuple):
     """What validation found and measured for one bundle, target and machine.
 
     ``measured`` holds what the isolated run measured (``phases``, ``peak_mib``, ``memory_mib`` of the machine, …) and
@@ -64,8 +62,10 @@ class Report:
         return json.dumps(self.to_json(), indent=2) + "\n"
 
     @classmethod
-    def from_text(cls, text: str | bytes, where: str = VALIDATION_NAME) -> Report:
+    def from_text(cls, text: str | bytes, where: str = "validation.json") -> Report:
         """Read ``validation.json``; a ``BundleError`` says what is wrong with it."""
+        from cpr.manifest import typed
+
         try:
             return cls.from_json(typed(json.loads(text), dict, "it"))
         except (KeyError, TypeError, ValueError, RecursionError) as error:
@@ -74,6 +74,8 @@ class Report:
             ) from None
 
     def to_json(self) -> dict[str, Any]:
+        from cpr.manifest import FORMAT
+
         return {
             "format": FORMAT,
             "digest": self.digest,
@@ -88,6 +90,8 @@ class Report:
     @classmethod
     def from_json(cls, document: Mapping[str, Any]) -> Report:
         """Read the document of ``validation.json``; ``KeyError``, ``TypeError`` or ``ValueError`` where it is not one."""
+        from cpr.manifest import FORMAT, typed
+
         if document["format"] != FORMAT:
             raise ValueError(f"format {document['format']!r} is not one that this release reads")
         return cls(

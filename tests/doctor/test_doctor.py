@@ -54,7 +54,7 @@ def test_this_installation_is_fine():
     checks = doctor()
     assert checks["python"]["detail"].startswith(sys.version.split()[0])
     assert checks["cpr"]["detail"].startswith(cpr.__version__)
-    for name in ("PyYAML", "packaging", "pathspec", "pip", "setuptools", "vermin"):
+    for name in ("google-crc32c", "PyYAML", "packaging", "pathspec", "pip", "setuptools", "vermin"):
         assert checks[name] == {"name": name, "status": "ok", "detail": metadata.version(name), "remedy": ""}
     assert f"boto3 {metadata.version('boto3')}" in checks["extra s3"]["detail"]
     assert {"extra tensorflow", "extra gcs", "extra s3", "extra serve"} <= checks.keys()
@@ -88,7 +88,7 @@ def test_an_extra_too_old_is_missing_and_no_failure(tmp_path):
 def test_an_extra_that_is_not_there_is_missing(tmp_path):
     """In an interpreter that sees cpr and its core requirements alone."""
     site = tmp_path / "site"
-    for name in ("PyYAML", "packaging", "pathspec", "pip", "setuptools", "vermin"):
+    for name in ("google-crc32c", "PyYAML", "packaging", "pathspec", "pip", "setuptools", "vermin"):
         distribution(site, name, metadata.version(name))
     own = distribution(site, "cpr_kit", cpr.__version__) / f"cpr_kit-{cpr.__version__}.dist-info" / "METADATA"
     own.write_text(metadata.distribution("cpr-kit").read_text("METADATA"))

@@ -15,13 +15,21 @@ from pathlib import Path
 os.environ["TF_CPP_MIN_LOG_LEVEL"] = "3"
 
 import numpy as np
+import request_models
 import tensorflow as tf
 from google.protobuf import text_format
 from tensorflow.core.framework import types_pb2
-from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2, struct_pb2
+from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2, struct_pb2, trackable_object_graph_pb2
+from tensorflow.python.framework.function_def_to_graph import function_def_to_graph_def
 
 v1 = tf.compat.v1
 builder_v1 = v1.saved_model.builder.SavedModelBuilder
+
+RUNNABLE = ("tf1_constant", "tf1_dropout", "tf1_norms")
+"""Models of TensorFlow 1 of which every request can be run with zeros."""
+
+TRANSFERS = ("_Arg", "_Recv", "_Retval", "_Send")
+"""What a session puts in place of what is fed and fetched."""
 
 
 class Module(tf.Module):
@@ -223,13 +231,175 @@ def meta_graph(graph):
         }
         for key, signature in graph.signature_def.items()
     }
+    versions = graph.graph_def.versions
+    init_ops = loaded_by(graph)
     return {
         "tags": list(graph.meta_info_def.tags),
         "tensorflow_version": graph.meta_info_def.tensorflow_version,
+        "git_version": graph.meta_info_def.tensorflow_git_version,
+        "stripped_default_attrs": graph.meta_info_def.stripped_default_attrs,
+        "producer": versions.producer,
+        "min_consumer": versions.min_consumer,
+        "bad_consumers": list(versions.bad_consumers),
         "signatures": signatures,
         "ops": dict(ops),
+        "functions": {function.signature.name: len(function.node_def) for function in graph.graph_def.library.function},
         "assets": sorted(set(assets)),
         "has_objects": graph.HasField("object_graph_def"),
+        "init_ops": init_ops,
+        "load_ops": needed(graph.graph_def, init_ops, []),
+        "calls": {
+            key: needed(graph.graph_def, names(signature.outputs), names(signature.inputs))
+            for key, signature in graph.signature_def.items()
+            if not key.startswith("__saved_model_")
+        },
+    }
+
+
+def names(infos):
+    """The tensors that inputs or outputs consist of."""
+    found = []
+    todo = list(infos.values())
+    while todo:
+        info = todo.pop()
+        coo = info.coo_sparse
+        found += [name for name in (info.name, *(getattr(coo, field.name) for field, _ in coo.ListFields())) if name]
+        todo += info.composite_tensor.components
+    return found
+
+
+def loaded_by(graph):
+    """As ``get_init_op`` and ``_get_main_op_tensor`` in ``loader_impl.py`` find it, without a graph to find it in."""
+    key = "__saved_model_init_op"
+    found = [graph.signature_def[key].outputs[key].name] if key in graph.signature_def else []
+    for collection in ("saved_model_main_op", "legacy_init_op"):
+        found += graph.collection_def[collection].node_list.value
+    return list(dict.fromkeys(name.removesuffix(":0") for name in found))
+
+
+def needed(graph_def, outputs, inputs):
+    """Counts of the operations that the outputs need: TensorFlow's own pruning, of the graph and of each function in it."""
+    library = {function.signature.name: function for function in graph_def.library.function}
+    known = functions_known(graph_def.library)
+    fed = {name if ":" in name else f"{name}:0" for name in inputs}
+    pruned = tf.compat.v1.GraphDef()
+    pruned.CopyFrom(graph_def)
+    placeholders = {node.name for node in graph_def.node if node.op == "Placeholder"}
+    for node in pruned.node:
+        kept = [written for written in node.input if not is_fed(written, fed, placeholders)]
+        del node.input[:]
+        node.input.extend(kept)
+        node.attr.pop("_class", None)  # on which device, not what runs
+    wanted = {name.removesuffix(":0").split(":")[0] for name in outputs if not is_fed(name, fed, placeholders)}
+    nodes = list(v1.graph_util.extract_sub_graph(pruned, sorted(wanted)).node) if wanted else []
+    ops, seen, todo = Counter(), set(), list(nodes)
+    ops.update(node.op for node in nodes)
+    while todo:
+        for name in called(todo.pop()) & library.keys() - seen:
+            seen.add(name)
+            body = of_function(library[name], known)
+            ops.update(node.op for node in body)
+            todo += body
+    return dict(ops)
+
+
+def functions_known(library):
+    """A graph in which the functions of a library can be called."""
+    graph = tf.Graph()
+    with graph.as_default():
+        tf.import_graph_def(v1.GraphDef(library=library))
+    return graph
+
+
+def ran(path):
+    """Counts of the operations that a session executed for each signature, with nothing optimised, or its error; fed zeros."""
+    config = v1.ConfigProto()
+    config.graph_options.optimizer_options.opt_level = v1.OptimizerOptions.L0
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    found = {}
+    with tf.Graph().as_default() as graph, v1.Session(config=config) as session:
+        loaded = v1.saved_model.load(session, ["serve"], str(path))
+        for key, signature in loaded.signature_def.items():
+            tensors = [graph.get_tensor_by_name(info.name) for info in signature.inputs.values()]
+            feeds = {tensor: np.zeros([size or 2 for size in tensor.shape], tensor.dtype.as_numpy_dtype) for tensor in tensors}
+            fetches = [info.name for info in signature.outputs.values()]
+            about = v1.RunMetadata()
+            try:
+                session.run(fetches, feeds, v1.RunOptions(output_partition_graphs=True), about)
+            except tf.errors.InvalidArgumentError as error:
+                found[key] = error.message
+            else:
+                # oneDNN's kernels have operations of their own.
+                ops = [node.op.removeprefix("_MklNative") for part in about.partition_graphs for node in part.node]
+                found[key] = Counter(op for op in ops if op not in TRANSFERS)
+    return found
+
+
+def is_fed(written, fed, placeholders):
+    if written.startswith("^"):
+        return written[1:] in placeholders and f"{written[1:]}:0" in fed
+    return (written if ":" in written else f"{written}:0") in fed
+
+
+def called(node):
+    functions = {node.op}
+    for value in node.attr.values():
+        functions |= {value.func.name} | {function.name for function in value.list.func}
+    return functions
+
+
+def of_function(function, known):
+    """The nodes that its results and control outputs need, without its arguments."""
+    with known.as_default():
+        body, flat = function_def_to_graph_def(function)
+    for node in body.node:
+        node.attr.pop("_class", None)
+    arguments = {argument.name for argument in function.signature.input_arg}
+    wanted = {flat[result].split(":")[0] for result in function.ret.values()} | set(function.control_ret.values())
+    nodes = v1.graph_util.extract_sub_graph(body, sorted(wanted)).node if wanted else []
+    return [node for node in nodes if node.name not in arguments]
+
+
+def objects(graph, prefix):
+    """What the object graph holds, and the keys of its variables by the checkpoint's own object graph."""
+    if not graph.HasField("object_graph_def"):
+        return None
+    nodes = graph.object_graph_def.nodes
+    saved = trackable_object_graph_pb2.TrackableObjectGraph()
+    if Path(prefix + ".index").exists():
+        saved.ParseFromString(tf.train.load_checkpoint(prefix).get_tensor("_CHECKPOINTABLE_OBJECT_GRAPH"))
+    return {
+        "classes": Counter(node.user_object.identifier for node in nodes if node.WhichOneof("kind") == "user_object"),
+        "functions": sum(bool(node.function.concrete_functions) for node in nodes),
+        "variables": sorted(variable(node.variable) for node in nodes if node.WhichOneof("kind") == "variable"),
+        "keys": sorted(
+            [attribute.full_name, attribute.checkpoint_key]
+            for node in saved.nodes
+            for attribute in node.attributes
+            if attribute.name == "VARIABLE_VALUE"
+        ),
+    }
+
+
+def variable(saved):
+    shape = tf.TensorShape(saved.shape)
+    dimensions = None if shape.rank is None else shape.as_list()
+    return [saved.name, tf.dtypes.as_dtype(saved.dtype).name, json.dumps(dimensions), saved.trainable]
+
+
+def fingerprint(path):
+    if not (path / "fingerprint.pb").exists():
+        return None
+    found = tf.saved_model.experimental.read_fingerprint(str(path))
+    return {
+        field: getattr(found, field)
+        for field in (
+            "saved_model_checksum",
+            "graph_def_program_hash",
+            "signature_def_hash",
+            "saved_object_graph_hash",
+            "checkpoint_hash",
+        )
     }
 
 
@@ -253,9 +423,12 @@ def facts(path):
     if path.name.startswith("checkpoint_"):
         return {"variables": variables(str(path / "variables"))}
     model = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
+    prefix = str(path / "variables" / "variables")
     return {
-        "meta_graphs": [meta_graph(graph) for graph in model.meta_graphs],
-        "variables": variables(str(path / "variables" / "variables")),
+        "meta_graphs": [meta_graph(graph) | {"objects": objects(graph, prefix)} for graph in model.meta_graphs],
+        "variables": variables(prefix),
+        "fingerprint": fingerprint(path),
+        "ran": ran(path) if path.name in RUNNABLE else None,
     }
 
 
@@ -357,7 +530,7 @@ def as_text(path):
 
 def main(folder):
     says = {}
-    for name, make in sorted(globals().items()):
+    for name, make in sorted({**vars(request_models), **globals()}.items()):
         if name.startswith("make_"):
             path = folder / name.removeprefix("make_")
             make(str(path))

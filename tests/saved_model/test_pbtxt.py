@@ -22,7 +22,15 @@ def test_the_corners_mean_what_they_mean_to_protobuf(tmp_path, models):
     (graph,) = found
     assert graph.tags == ("serve", "two", "ab")
     assert graph.tensorflow_version == "2.15.0"
-    assert graph.ops == {"Add": 1, "Const": 1, "Mul": 1}
+    assert graph.git_version == "v2.15.0-2-g0b15fdfcb3f"
+    assert graph.stripped_default_attrs
+    assert (graph.producer, graph.min_consumer, graph.bad_consumers) == (1395, 0, (1, 2, 12))
+    assert graph.functions == {"f": 1, "g": 1}
+    assert {"Add": 1, "Const": 5, "Mul": 1, "NoOp": 1}.items() <= graph.ops.items()
+    assert (graph.init_ops, graph.load_ops) == (("huge",), {"Const": 1})
+    call = graph.calls["all"]
+    assert call.ops == {op: count for op, count in graph.ops.items() if op != "Add"} | {"Const": 3}
+    assert (call.dropout, call.training_norms) == (("random",), ("norm",))
     assert set(graph.assets) == {"vocabulary.txt", "other.txt"}
     assert graph.signatures["é"].inputs["x"].shape == (None, 16, 8)
 
@@ -44,6 +52,13 @@ def test_the_corners_mean_what_they_mean_to_protobuf(tmp_path, models):
         ("x: [1, 2", "line 1"),
         ("x: [1 2]", "line 1"),
         ("x: ", "line 1"),
+        ('meta_graphs { graph_def { node { attr { value { tensor {\n float_val: "1" } } } } } }', "line 2"),
+        ("meta_graphs { graph_def { node { attr { value { tensor {\n float_val: 1_0 } } } } } }", "line 2"),
+        ("meta_graphs { graph_def { node { attr { value { tensor {\n double_val: { } } } } } } }", "line 2"),
+        ("meta_graphs { graph_def { node { attr { value { tensor {\n tensor_content: 1 } } } } } }", "line 2"),
+        ("meta_graphs { graph_def { node { attr { value {\n b: maybe } } } } }", "line 2"),
+        ('x: "a\\"', "line 1"),
+        ("x: '\n'", "line 1"),
         (b"\x08\x01\x12\x80", "line 1"),
         ("x {" * 200, "nesting"),
         ("x: [" * 200, "line 1"),

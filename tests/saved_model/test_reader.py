@@ -10,14 +10,30 @@ from cpr.saved_model import read_saved_model
 from cpr.saved_model.dtypes import dtype_name, element_size, numbers_by_enum_name
 
 MODELS = (
+    "bytes",
+    "composite",
+    "conditions",
+    "custom_gradient",
     "keras",
+    "keras_off",
+    "keras_saved",
+    "keras_training",
     "module",
     "no_signature",
     "no_variables",
+    "structured",
     "tf1_builder",
     "tf1_composite",
     "tf1_constant",
+    "tf1_dropout",
+    "tf1_functional",
+    "tf1_functions",
+    "tf1_norms",
+    "tf1_pictures",
+    "tf1_training",
+    "versions",
     "vocabulary",
+    "warm",
 )
 
 KINDS = {"RAGGED_TENSOR_SPEC": "ragged", "SPARSE_TENSOR_SPEC": "sparse"}
@@ -54,6 +70,16 @@ def test_every_field_is_what_tensorflow_says(tensorflow_says, name, suffix):
         assert graph.ops == fact["ops"]
         assert sorted(graph.assets) == fact["assets"]
         assert graph.has_objects == fact["has_objects"]
+        assert graph.is_tf1 != fact["has_objects"]
+        assert graph.git_version == fact["git_version"]
+        assert graph.stripped_default_attrs == fact["stripped_default_attrs"]
+        assert graph.producer == fact["producer"]
+        assert graph.min_consumer == fact["min_consumer"]
+        assert list(graph.bad_consumers) == fact["bad_consumers"]
+        assert graph.functions == fact["functions"]
+        assert list(graph.init_ops) == fact["init_ops"]
+        assert graph.load_ops == fact["load_ops"]
+        assert {key: call.ops for key, call in graph.calls.items()} == fact["calls"]
         assert graph.signatures.keys() == fact["signatures"].keys()
         for key, signature in graph.signatures.items():
             said = fact["signatures"][key]
@@ -90,6 +116,12 @@ def test_the_models_cover_what_matters(tensorflow_says):
     assert any(info.shape is None and info.kind is None for info in infos)
     assert any(info.shape == () for info in infos)
     assert any(info.shape and None in info.shape for info in infos)
+    facts = [fact for name in MODELS for fact in tensorflow_says.models[name]["meta_graphs"]]
+    for key in ("git_version", "stripped_default_attrs", "bad_consumers", "functions", "load_ops"):
+        assert any(fact[key] for fact in facts), key
+    assert len({op for fact in facts for op in fact["init_ops"]}) >= 3
+    assert any("While" in ops for fact in facts for ops in fact["calls"].values())
+    assert any("Merge" in ops for fact in facts for ops in fact["calls"].values())
 
 
 def test_sparse_components_have_the_types_of_the_format(models):
@@ -101,6 +133,12 @@ def test_sparse_components_have_the_types_of_the_format(models):
         ("int64", (None, 2)),
         ("int64", (2,)),
     ]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_text_form_is_the_same_model(models, name):
+    text = read_saved_model(models / f"{name}_text").meta_graphs
+    assert text == read_saved_model(models / name).meta_graphs
 
 
 def test_hooks_are_not_callable_signatures(models):
@@ -170,6 +208,23 @@ def test_a_negative_dimension_is_refused(tmp_path):
         read_saved_model(tmp_path)
 
 
+MEASURED = (
+    "import resource, sys\n"
+    "from cpr.saved_model import read_saved_model\n"
+    "first = read_saved_model(sys.argv[2])\n"
+    "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
+    "model = read_saved_model(sys.argv[1])\n"
+    "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, dict(model.meta_graphs[-1].ops))\n"
+)
+"""Reads a model after another one, and tells how many KiB more of memory it took, and the operations."""
+
+
+def measured(large, small):
+    done = subprocess.run([sys.executable, "-c", MEASURED, str(large), str(small)], capture_output=True, text=True, check=True)
+    grown, ops = done.stdout.split(maxsplit=1)
+    return int(grown), ops.strip()
+
+
 def test_a_large_file_is_read_without_a_copy_in_memory(tmp_path, models):
     """A constant of 512 MB in the graph, as a hole in the file: only what is wanted is touched."""
     source = (models / "module" / "saved_model.pb").read_bytes()
@@ -184,20 +239,58 @@ def test_a_large_file_is_read_without_a_copy_in_memory(tmp_path, models):
     with open(path, "wb") as file:
         file.write(source + outer + inner + graph)
         file.truncate(file.tell() + bulk)
-    code = (
-        "import resource, sys\n"
-        "from cpr.saved_model import read_saved_model\n"
-        "first = read_saved_model(sys.argv[2])\n"
-        "before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss\n"
-        "model = read_saved_model(sys.argv[1])\n"
-        "print(resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before, dict(model.meta_graphs[1].ops))\n"
+    grown, ops = measured(path, models / "module")
+    assert ops == "{'Const': 1}"
+    assert grown < 20_000, "KiB"
+
+
+def field(number, size):
+    return varint(number << 3 | 2) + varint(size)
+
+
+def test_a_large_constant_in_what_a_request_runs_is_not_copied(tmp_path, models):
+    """400 MB between random numbers and what they are compared with: everything that looks for a dropout comes by."""
+    bulk = 400 << 20
+    inner = b"\x08\x01" + field(4, bulk)
+    kind = field(8, len(inner) + bulk) + inner
+    value = field(1, 5) + b"value" + field(2, len(kind) + bulk) + kind
+    begin = field(1, 1) + b"c" + field(2, 5) + b"Const" + field(5, len(value) + bulk) + value
+    constant = field(1, len(begin) + bulk) + begin
+    others = b"".join(
+        message(1, message(1, name) + message(2, op) + b"".join(message(3, item) for item in inputs))
+        for name, op, *inputs in (
+            (b"r", b"RandomUniform", b"c"),
+            (b"g", b"GreaterEqual", b"r", b"c"),
+            (b"s", b"SelectV2", b"g", b"c", b"c"),
+        )
     )
-    done = subprocess.run(
-        [sys.executable, "-c", code, str(path), str(models / "module")], capture_output=True, text=True, check=True
-    )
-    grown, ops = done.stdout.split(maxsplit=1)
-    assert ops.strip() == "{'Const': 1}"
-    assert int(grown) < 20_000, "KiB"
+    tensor = message(1, b"y") + message(2, message(1, b"s:0"))
+    signature = message(5, message(1, b"serving_default") + message(2, message(2, tensor)))
+    graph = field(2, len(constant) + bulk + len(others))
+    path = tmp_path / "saved_model.pb"
+    with open(path, "wb") as file:
+        file.write(field(2, len(graph) + len(constant) + bulk + len(others) + len(signature)) + graph + constant)
+        file.seek(bulk, 1)
+        file.write(others + signature)
+    grown, ops = measured(path, models / "module")
+    assert ops == "{'Const': 1, 'GreaterEqual': 1, 'RandomUniform': 1, 'SelectV2': 1}"
+    assert grown < 20_000, "KiB"
+    assert read_saved_model(path).meta_graphs[0].calls["serving_default"].dropout == ()
+
+
+def test_a_large_constant_in_the_text_form_is_not_copied(tmp_path, models):
+    path = tmp_path / "saved_model.pbtxt"
+    with open(path, "wb") as file:
+        file.write(
+            b'meta_graphs { graph_def { node { name: "c" op: "Const" attr { key: "value" value { tensor { tensor_content: "'
+        )
+        for _ in range(100):
+            file.write(b"\\000ab\\n" * (1 << 19))
+        file.write(b'" } } } } } }\n')
+    assert path.stat().st_size > 400_000_000
+    grown, ops = measured(path, models / "module_text")
+    assert ops == "{'Const': 1}"
+    assert grown - path.stat().st_size / 1024 < 20_000, "KiB, over the mapped file's own"
 
 
 def varint(value):

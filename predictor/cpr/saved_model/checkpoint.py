@@ -1,217 +1,216 @@
 """``variables.index``: what a checkpoint holds, and how long its shards must be. The weights themselves are not read.
 
-The file is a sorted-string table as LevelDB's (``tensorflow/core/lib/io/table_format.txt``): blocks of key/value pairs with
-shared prefixes, an index block that says where they lie, and a footer of 48 bytes. The values are ``BundleHeaderProto`` (under
-the empty key) and ``BundleEntryProto`` (``tensor_bundle.proto``).
+The file is a table (:mod:`cpr.saved_model.sstable`) whose values are ``BundleHeaderProto`` (under the empty key) and
+``BundleEntryProto``. Source: ``tensor_bundle.proto``, and ``tensor_bundle.cc``, whose reader decides what is refused here.
 """
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Mapping
+from math import prod
 from pathlib import Path
+from typing import NamedTuple
 
 from cpr.errors import ModelError
-from cpr.saved_model.dtypes import dtype_name, element_size
-from cpr.saved_model.reader import tensor_shape
-from cpr.saved_model.wire import BYTES, FIXED32, VARINT, Buffer, malformed, opened, select, signed, varint
+from cpr.saved_model.dtypes import dtype_name, element_size, tensor_shape
+from cpr.saved_model.ordered_code import WHOLE, slice_key
+from cpr.saved_model.sstable import entries
+from cpr.saved_model.wire import ANY, BYTES, FIXED32, VARINT, Buffer, malformed, opened, select, signed, signed32, varints
 
-_FOOTER = 48
-_MAGIC = 0xDB4775248B80FB57
-_TRAILER = 5
-"""Behind each block: one byte of compression type, four of masked CRC-32C."""
+_READER = 1
+"""The version of the format that TensorFlow 2.21 reads and writes, as since 1.0 (``kTensorBundleVersion``)."""
 
-_KEY_BYTES, _KEY_RATIO = 1 << 20, 100
-"""Names share prefixes, so a small file can spell out very long ones: 1 MiB and 100 times the file's size are the most read."""
+_ENTRY = {1: VARINT, 2: BYTES, 3: VARINT, 4: VARINT, 5: VARINT, 6: FIXED32, 7: BYTES}
 
 
-@dataclass(frozen=True, slots=True)
-class Variable:
-    """One tensor of a checkpoint.
+class Slice(NamedTuple):
+    """A part of a partitioned variable: ``shape`` elements from ``start`` on. The rest is as of a whole ``Variable``."""
 
-    ``bytes`` is what it takes in its shard, from ``offset`` on; ``crc32c`` is the masked checksum of these bytes. A partitioned
-    variable lies in several slices: then ``slices`` is their count, ``bytes`` what they should take together by type and shape,
-    and ``shard``, ``offset`` and ``crc32c`` say nothing.
-    """
-
-    name: str
-    dtype: str | None
-    shape: tuple[int | None, ...]
+    start: tuple[int, ...]
+    shape: tuple[int, ...]
     bytes: int
     shard: int
     offset: int
     crc32c: int
-    slices: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class CheckpointIndex:
+class Variable(NamedTuple):
+    """One tensor of a checkpoint.
+
+    ``bytes`` is what it takes in its shard, from ``offset`` on; ``crc32c`` is the masked checksum of these bytes (of text, of
+    its lengths and letters). A partitioned variable lies in ``slices``: then ``bytes`` is what they take together, and
+    ``shard``, ``offset`` and ``crc32c`` say nothing. They need not cover it: those of an optimizer's slot do not.
+    """
+
+    name: str
+    dtype: str | None
+    shape: tuple[int, ...]
+    bytes: int
+    shard: int
+    offset: int
+    crc32c: int
+    slices: tuple[Slice, ...] = ()
+
+
+class CheckpointIndex(NamedTuple):
     """What ``variables.index`` says.
 
     ``variables`` are in order of name. ``shard_sizes`` is how many bytes each shard that holds something must have at least, by
-    number; ``shards`` is how many shards there were when it was written.
+    number; ``shards`` is how many shards there were when it was written. ``big_endian`` is the order of the bytes in the
+    shards: TensorFlow reads either. ``producer``, ``min_consumer`` and ``bad_consumers`` are versions of the format.
     """
 
     path: Path
     shards: int
     variables: tuple[Variable, ...]
     shard_sizes: tuple[tuple[int, int], ...]
+    big_endian: bool = False
+    producer: int = 0
+    min_consumer: int = 0
+    bad_consumers: tuple[int, ...] = ()
+
+    def shard_name(self, shard: int) -> str:
+        """``variables.data-00000-of-00001``"""
+        return f"{self.path.name.removesuffix('.index')}.data-{shard:05d}-of-{self.shards:05d}"
 
     def shard_path(self, shard: int) -> Path:
-        """``variables.data-00000-of-00001`` beside the index."""
-        return self.path.with_name(f"{self.path.name.removesuffix('.index')}.data-{shard:05d}-of-{self.shards:05d}")
+        """Where the shard lies: beside the index."""
+        return self.path.with_name(self.shard_name(shard))
 
 
 def read_checkpoint_index(path: Path | str) -> CheckpointIndex:
-    """Read a checkpoint's index (``…/variables/variables.index``). ``ModelError`` where it is missing or broken."""
+    """Read a checkpoint's index (``…/variables/variables.index``).
+
+    ``ModelError`` where it is missing, broken, or nothing that TensorFlow would read.
+    """
     path = Path(path)
     with opened(path) as buffer:
-        shards, variables, shard_sizes = parse_checkpoint_index(buffer)
-    return CheckpointIndex(path, shards, variables, shard_sizes)
+        return parse_checkpoint_index(buffer, path)
 
 
-def parse_checkpoint_index(buffer: Buffer) -> tuple[int, tuple[Variable, ...], tuple[tuple[int, int], ...]]:
-    """Number of shards, the variables, and the bytes that each used shard must have, from an index file's bytes."""
-    shards = None
+def parse_checkpoint_index(buffer: Buffer, path: Path = Path("variables.index")) -> CheckpointIndex:
+    """The index in a file's bytes; ``path`` is what its shards are named after."""
+    pairs = entries(buffer)
+    key, value = next(pairs, (b"-", b""))
+    if key:
+        raise malformed("the header of the checkpoint is missing")
+    shards, big_endian, versions = _header(value)
+    shapes: dict[bytes, tuple[int, ...]] = {}
+    parts: dict[bytes, Variable] = {}
     variables: list[Variable] = []
     needed: dict[int, int] = {}
-    for key, value in _table(buffer):
-        if not key:
-            shards = _shard_count(value)
+    for key, value in pairs:
+        variable, spans = _entry(key, value, shapes)
+        # Each slice of a partitioned variable has an entry of its own. Its key starts with a zero byte, so it comes first.
+        if key[0] == 0:
+            parts[key] = variable
             continue
-        variable = _variable(key, value)
-        if not variable.slices:
-            needed[variable.shard] = max(needed.get(variable.shard, 0), variable.offset + variable.bytes)
-        # Each slice of a partitioned variable has an entry of its own, under a key that starts with a zero byte.
-        if not key.startswith(b"\0"):
-            variables.append(variable)
-    if shards is None:
-        raise malformed("the header of the checkpoint is missing")
+        if spans:
+            variable = _partitioned(key, value, variable, spans, parts)
+        variables.append(variable)
+        for stored in variable.slices or (variable,):
+            needed[stored.shard] = max(needed.get(stored.shard, 0), stored.offset + stored.bytes)
     if any(shard >= shards for shard in needed):
         raise malformed(f"a variable lies in shard {max(needed)} of {shards}")
-    return shards, tuple(variables), tuple(sorted(needed.items()))
+    return CheckpointIndex(path, shards, tuple(variables), tuple(sorted(needed.items())), big_endian, *versions)
 
 
-def _shard_count(value: bytes) -> int:
+_Versions = tuple[int, int, tuple[int, ...]]
+
+
+def _header(value: bytes) -> tuple[int, bool, _Versions]:
+    """Number of shards, byte order and versions of a ``BundleHeaderProto``."""
     shards = 0
-    for number, content, _ in select(value, 0, len(value), {1: VARINT, 2: VARINT}):
+    big_endian = False
+    versions: _Versions = (0, 0, ())
+    for number, begin, stop in select(value, 0, len(value), {1: VARINT, 2: VARINT, 3: BYTES}):
         if number == 1:
-            shards = content
-        elif content:
-            raise ModelError(
-                "The checkpoint was written on a big-endian machine.", "Export the model again on the machine's own kind."
-            )
-    return shards
-
-
-def _variable(key: bytes, value: bytes) -> Variable:
-    numbers = {1: 0, 3: 0, 4: 0, 5: 0, 6: 0}
-    shape: tuple[int | None, ...] | None = ()
-    slices = 0
-    fields = {1: VARINT, 2: BYTES, 3: VARINT, 4: VARINT, 5: VARINT, 6: FIXED32, 7: BYTES}
-    for number, begin, stop in select(value, 0, len(value), fields):
-        if number == 2:
-            shape = tensor_shape(value, begin, stop)
-        elif number == 6:
-            numbers[6] = int.from_bytes(value[begin:stop], "little")
-        elif number == 7:
-            slices += 1
+            shards = begin
+        elif number == 2:
+            big_endian = begin == 1
         else:
-            numbers[number] = signed(begin)
-    name = key.decode(errors="backslashreplace")
-    if shape is None or min(numbers.values()) < 0:
-        raise malformed(f"the entry of {name!r} has no shape, or a negative number")
-    size = numbers[5]
-    if slices:
-        size = math.prod(dimension or 0 for dimension in shape) * (element_size(numbers[1]) or 0)
-    return Variable(name, dtype_name(numbers[1]), shape, size, numbers[3], numbers[4], numbers[6], slices)
-
-
-def _table(buffer: Buffer) -> Iterator[tuple[bytes, bytes]]:
-    """Every key and value of the table, in order."""
-    size = len(buffer)
-    if size < _FOOTER:
-        raise malformed(f"it has {size} bytes, fewer than the footer of a checkpoint index" if size else "it is empty")
-    if int.from_bytes(buffer[size - 8 : size], "little") != _MAGIC:
-        raise malformed("it does not end as a checkpoint index does")
-    # The first handle is that of the meta-index, which TensorFlow leaves empty.
-    _, _, position = _handle(buffer, size - _FOOTER, size - 8)
-    offset, length, _ = _handle(buffer, position, size - 8)
-    budget = _KEY_BYTES + _KEY_RATIO * size
-    free = 0
-    for _, value in _pairs(_block(buffer, offset, length)):
-        offset, length, _ = _handle(value, 0, len(value))
-        # Blocks follow each other; an index that leads back to a block would be read for ever.
-        if offset < free:
-            raise malformed("its blocks overlap")
-        free = offset + length + _TRAILER
-        for pair in _pairs(_block(buffer, offset, length)):
-            budget -= len(pair[0])
-            if budget < 0:
-                raise malformed("its names are longer than those of any model")
-            yield pair
-
-
-def _handle(buffer: Buffer, position: int, end: int) -> tuple[int, int, int]:
-    """Offset and length of a block, and the place behind its handle."""
-    offset, position = varint(buffer, position, end)
-    length, position = varint(buffer, position, end)
-    return offset, length, position
-
-
-def _block(buffer: Buffer, offset: int, length: int) -> bytes:
-    """The content of a block, its checksum compared."""
-    if offset + length + _TRAILER > len(buffer) - _FOOTER:
-        raise malformed(f"a block at byte {offset} is longer than the file")
-    content = buffer[offset : offset + length + _TRAILER]
-    if content[length] == 1:
+            versions = _versions(value, begin, stop)
+    producer, min_consumer, bad_consumers = versions
+    if producer < 0:
+        raise malformed(f"its format has version {producer}")
+    if min_consumer > _READER or _READER in bad_consumers:
         raise ModelError(
-            "The index of the checkpoint is compressed with Snappy, which is not read yet.",
-            "Export the model with TensorFlow's own writer, which does not compress it.",
+            f"The checkpoint is written for readers newer than version {_READER}, which TensorFlow 2.21 has.",
+            "Export the model again with a released TensorFlow.",
         )
-    if content[length] != 0:
-        raise malformed(f"the block at byte {offset} has compression type {content[length]}")
-    if masked_crc32c(content[: length + 1]) != int.from_bytes(content[-4:], "little"):
-        raise malformed(f"the checksum of the block at byte {offset} does not match")
-    return content[:length]
+    return shards, big_endian, versions
 
 
-def _pairs(block: bytes) -> Iterator[tuple[bytes, bytes]]:
-    if len(block) < 4:
-        raise malformed("a block is too short")
-    end = len(block) - 4 - 4 * int.from_bytes(block[-4:], "little")
-    if end < 0:
-        raise malformed("a block has more restart points than bytes")
-    position, key = 0, b""
-    while position < end:
-        shared, position = varint(block, position, end)
-        unshared, position = varint(block, position, end)
-        length, position = varint(block, position, end)
-        stop = position + unshared
-        if shared > len(key) or stop + length > end:
-            raise malformed("an entry is longer than its block")
-        key = key[:shared] + block[position:stop]
-        position = stop + length
-        yield key, block[stop:position]
+def _versions(value: bytes, start: int, end: int) -> _Versions:
+    """A ``VersionDef``: producer, min_consumer, bad_consumers."""
+    numbers = {1: 0, 2: 0}
+    bad: list[int] = []
+    for number, begin, stop in select(value, start, end, {1: VARINT, 2: VARINT, 3: ANY}):
+        if number == 3:
+            bad += [signed32(version) for version in varints(value, begin, stop)]
+        else:
+            numbers[number] = signed32(begin)
+    return numbers[1], numbers[2], tuple(bad)
 
 
-def _crc_table() -> tuple[int, ...]:
-    table = []
-    for byte in range(256):
-        for _ in range(8):
-            byte = (byte >> 1) ^ (0x82F63B78 if byte & 1 else 0)
-        table.append(byte)
-    return tuple(table)
+def _entry(key: bytes, value: bytes, shapes: dict[bytes, tuple[int, ...]]) -> tuple[Variable, list[tuple[int, int]]]:
+    """A ``BundleEntryProto``, and where in it the slices of a partitioned variable are named.
+
+    ``shapes`` holds the shapes that were read already, by their bytes: a model has few different ones.
+    """
+    numbers = {1: 0, 3: 0, 4: 0, 5: 0}
+    crc32c = 0
+    shape: tuple[int, ...] = ()
+    slices: list[tuple[int, int]] = []
+    for number, begin, stop in select(value, 0, len(value), _ENTRY):
+        if number == 2:
+            written = value[begin:stop]
+            known = shapes.get(written)
+            shape = shapes[written] = _shape(key, written) if known is None else known
+        elif number == 6:
+            crc32c = int.from_bytes(value[begin:stop], "little")
+        elif number == 7:
+            slices.append((begin, stop))
+        else:
+            numbers[number] = begin
+    dtype, shard, offset, size = numbers.values()
+    if not 0 < dtype < 1 << 31 or (shard | offset | size) >> 63:
+        raise malformed(f"the entry of {_name(key)!r} has no type, or a negative number")
+    each = element_size(dtype)
+    if each is not None and not slices and size != prod(shape) * each:
+        raise malformed(f"{_name(key)!r} of shape {list(shape)} takes {prod(shape) * each} bytes, and not {size}")
+    return Variable(_name(key), dtype_name(dtype), shape, size, shard, offset, crc32c), slices
 
 
-_CRC_TABLE = _crc_table()
+def _shape(key: bytes, written: bytes) -> tuple[int, ...]:
+    shape = tensor_shape(written, 0, len(written))
+    known = () if shape is None else tuple(size for size in shape if size is not None)
+    if shape is None or len(known) < len(shape):
+        raise malformed(f"the entry of {_name(key)!r} has no definite shape")
+    return known
 
 
-def masked_crc32c(content: bytes) -> int:
-    """CRC-32C (Castagnoli), rotated and shifted as LevelDB stores it. About 10 MB a second: for an index, not for weights."""
-    crc, table = 0xFFFFFFFF, _CRC_TABLE
-    for byte in content:
-        crc = table[(crc ^ byte) & 255] ^ (crc >> 8)
-    crc ^= 0xFFFFFFFF
-    return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
+def _partitioned(
+    key: bytes, value: bytes, whole: Variable, spans: list[tuple[int, int]], parts: Mapping[bytes, Variable]
+) -> Variable:
+    slices = tuple(_slice(key, value, whole, span, parts) for span in spans)
+    size = sum(part.bytes for part in slices)
+    return Variable(whole.name, whole.dtype, whole.shape, size, whole.shard, whole.offset, whole.crc32c, slices)
+
+
+def _slice(key: bytes, value: bytes, whole: Variable, span: tuple[int, int], parts: Mapping[bytes, Variable]) -> Slice:
+    """The stored slice that a ``TensorSliceProto`` in the entry of the whole names."""
+    extents = []
+    for _, begin, stop in select(value, *span, {1: BYTES}):
+        numbers = [0, WHOLE]
+        for number, content, _ in select(value, begin, stop, {1: VARINT, 2: VARINT}):
+            numbers[number - 1] = signed(content)
+        extents.append((numbers[0], numbers[1]))
+    part = parts.get(slice_key(key, extents))
+    if part is None or part.dtype != whole.dtype or len(part.shape) != len(whole.shape):
+        raise malformed(f"a slice of {whole.name!r} is missing, or of another kind")
+    return Slice(tuple(start for start, _ in extents), part.shape, part.bytes, part.shard, part.offset, part.crc32c)
+
+
+def _name(key: bytes) -> str:
+    return key.decode(errors="backslashreplace")

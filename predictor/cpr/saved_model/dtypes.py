@@ -1,9 +1,11 @@
-"""TensorFlow's data types: number in the protobufs, name, and size of one element in bytes.
+"""TensorFlow's data types: number in the protobufs, name, and size of one element in bytes; and its shapes.
 
 Source: ``tensorflow/core/framework/types.proto`` and ``tf.dtypes`` of TensorFlow 2.21; a test compares every row with them.
 """
 
 from __future__ import annotations
+
+from cpr.saved_model.wire import BYTES, VARINT, Buffer, malformed, select, signed
 
 _TYPES = {
     1: ("float32", 4),
@@ -70,3 +72,20 @@ def dtype_name(number: int) -> str | None:
 def element_size(number: int) -> int | None:
     """Bytes of one element as a checkpoint stores it, or ``None`` where they differ from element to element."""
     return _TYPES.get(number, (None, None))[1]
+
+
+def tensor_shape(buffer: Buffer, start: int, end: int) -> tuple[int | None, ...] | None:
+    """A ``TensorShapeProto``: ``None`` for an unknown rank, ``None`` in it for an unknown dimension."""
+    dimensions: list[int | None] = []
+    unknown_rank = False
+    for number, begin, stop in select(buffer, start, end, {2: BYTES, 3: VARINT}):
+        if number == 3:
+            unknown_rank = bool(begin)
+            continue
+        size = 0
+        for _, value, _ in select(buffer, begin, stop, {1: VARINT}):
+            size = signed(value)
+        if size < -1:
+            raise malformed(f"the dimension at byte {begin} is {size}")
+        dimensions.append(None if size == -1 else size)
+    return None if unknown_rank else tuple(dimensions)

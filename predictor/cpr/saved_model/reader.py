@@ -5,19 +5,26 @@ Field numbers are those of ``saved_model.proto``, ``meta_graph.proto``, ``graph.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from cpr.errors import ModelError
 from cpr.saved_model.dtypes import dtype_name
-from cpr.saved_model.wire import BYTES, VARINT, Buffer, last, malformed, opened, select, signed, text
+from cpr.saved_model.dtypes import tensor_shape as tensor_shape
+from cpr.saved_model.graph import Call, Graph, TooLarge, named
+from cpr.saved_model.objects import KERAS_METADATA, ObjectGraph, parse_objects, read_keras_version
+from cpr.saved_model.wire import ANY, BYTES, VARINT, Buffer, last, malformed, opened, select, signed32, text, varints
 
 PB_NAME = "saved_model.pb"
 PBTXT_NAME = "saved_model.pbtxt"
 
 _INIT_OP, _TRAIN_OP = "__saved_model_init_op", "__saved_model_train_op"
-_ASSET_COLLECTION = "saved_model_assets"
+_ASSETS = "saved_model_assets"
+_INIT_COLLECTIONS = ("saved_model_main_op", "legacy_init_op")
+
+_META_GRAPH = {1: BYTES, 2: BYTES, 4: BYTES, 5: BYTES, 6: BYTES, 7: BYTES}
 
 _DEEPEST = 32
 """How deep composite tensors may nest: protobuf itself stops at 100 messages, of which each level takes three."""
@@ -36,9 +43,10 @@ _KINDS = {
 }
 """``TypeSpecProto.TypeSpecClass``; 12 and 13 (registered and extension types) go by the name of their class."""
 
+_NONE: Mapping[str, Any] = MappingProxyType({})
 
-@dataclass(frozen=True, slots=True)
-class TensorInfo:
+
+class TensorInfo(NamedTuple):
     """One input or output of a signature.
 
     ``name`` is the tensor in the graph (``serving_default_x:0``). ``dtype`` is spelt as NumPy and TensorFlow do: ``float32``,
@@ -56,8 +64,7 @@ class TensorInfo:
     components: tuple[TensorInfo, ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class Signature:
+class Signature(NamedTuple):
     """A callable of the model. ``method_name`` is for example ``tensorflow/serving/predict``."""
 
     method_name: str
@@ -65,13 +72,18 @@ class Signature:
     outputs: Mapping[str, TensorInfo]
 
 
-@dataclass(frozen=True, slots=True)
-class MetaGraph:
+class MetaGraph(NamedTuple):
     """One graph of the model.
 
-    ``tensorflow_version`` wrote it (``""`` where none is named). ``ops`` counts the operations by name, in the graph and in its
-    function library together. ``assets`` are the files that it reads below ``assets/``. ``has_objects`` is true for what
-    TensorFlow 2 saved: such a model is restored from its object graph.
+    ``tensorflow_version`` wrote it (``""`` where none is named), built from ``git_version``. ``ops`` counts the operations by
+    name, in the graph and in its function library together. ``assets`` are the files that it reads below ``assets/``.
+    ``has_objects`` is true for what TensorFlow 2 saved: such a model is restored from its object graph.
+
+    ``stripped_default_attrs``: attributes with their default value were left out, so that older releases read it. ``producer``
+    is the graph version that wrote it, ``min_consumer`` the lowest that may read it, ``bad_consumers`` those that must not.
+    ``functions`` has the number of nodes of each library function. ``init_ops`` are the nodes that run when the model is
+    loaded, and ``load_ops`` the operations that they reach. ``calls`` says what a request of each callable signature runs; a
+    signature is not in it where a graph and its many signatures are too large to follow in a second.
     """
 
     tags: tuple[str, ...]
@@ -80,6 +92,21 @@ class MetaGraph:
     ops: Mapping[str, int]
     assets: tuple[str, ...]
     has_objects: bool = False
+    git_version: str = ""
+    stripped_default_attrs: bool = False
+    producer: int = 0
+    min_consumer: int = 0
+    bad_consumers: tuple[int, ...] = ()
+    functions: Mapping[str, int] = _NONE
+    init_ops: tuple[str, ...] = ()
+    load_ops: Mapping[str, int] = _NONE
+    objects: ObjectGraph | None = None
+    calls: Mapping[str, Call] = _NONE
+
+    @property
+    def is_tf1(self) -> bool:
+        """True for what TensorFlow 1 saved: it runs in a session."""
+        return not self.has_objects
 
     @property
     def callable_signatures(self) -> dict[str, Signature]:
@@ -87,8 +114,7 @@ class MetaGraph:
         return {key: signature for key, signature in self.signatures.items() if key not in (_INIT_OP, _TRAIN_OP)}
 
 
-@dataclass(frozen=True, slots=True)
-class SavedModel:
+class SavedModel(NamedTuple):
     """A SavedModel: ``path`` is the folder that holds ``saved_model.pb``."""
 
     path: Path
@@ -104,8 +130,10 @@ def read_saved_model(path: Path | str) -> SavedModel:
         if file.name == PBTXT_NAME:
             from cpr.saved_model.pbtxt import to_wire
 
-            return SavedModel(folder, parse_saved_model(to_wire(buffer[:])))
-        return SavedModel(folder, parse_saved_model(buffer))
+            graphs = parse_saved_model(to_wire(buffer))
+        else:
+            graphs = parse_saved_model(buffer)
+    return SavedModel(folder, tuple(_with_keras_version(graph, folder) for graph in graphs))
 
 
 def parse_saved_model(buffer: Buffer) -> tuple[MetaGraph, ...]:
@@ -116,6 +144,16 @@ def parse_saved_model(buffer: Buffer) -> tuple[MetaGraph, ...]:
     if not spans:
         raise malformed("it holds no graph")
     return tuple(_meta_graph(buffer, begin, stop) for begin, stop in spans)
+
+
+def _with_keras_version(graph: MetaGraph, folder: Path) -> MetaGraph:
+    """Keras 2 writes its release into a file of its own, from TensorFlow 2.5 on."""
+    objects = graph.objects
+    if objects is None or objects.keras_version or objects.maker != "keras" or objects.keras_major != 2:
+        return graph
+    path = folder / KERAS_METADATA
+    version = read_keras_version(path) if path.is_file() else ""
+    return graph._replace(objects=objects._replace(keras_version=version)) if version else graph
 
 
 def _graph_file(folder: Path) -> Path:
@@ -129,53 +167,121 @@ def _graph_file(folder: Path) -> Path:
 
 
 def _meta_graph(buffer: Buffer, start: int, end: int) -> MetaGraph:
+    spans: dict[int, list[tuple[int, int]]] = {number: [] for number in _META_GRAPH}
+    for number, begin, stop in select(buffer, start, end, _META_GRAPH):
+        spans[number].append((begin, stop))
+    tags, info, stripped = _meta_info(buffer, spans[1])
+    graph = Graph(buffer, spans[2])
+    producer, min_consumer, bad_consumers = _versions(buffer, spans[2])
+    collections = [_map_entry(buffer, *span) for span in spans[4]]
+    signatures = _signatures(buffer, spans[5])
+    assets = [name for key, value in collections if key == _ASSETS for name in _collected_assets(buffer, *value)]
+    assets += [_asset_name(buffer, *span) for span in spans[6]]
+    init_ops = _init_ops(buffer, signatures, collections)
+    has_objects = any(stop > begin for begin, stop in spans[7])
+    return MetaGraph(
+        tags=tags,
+        tensorflow_version=info[5],
+        signatures=signatures,
+        ops=named(graph.ops),
+        assets=tuple(dict.fromkeys(assets)),
+        has_objects=has_objects,
+        git_version=info[6],
+        stripped_default_attrs=stripped,
+        producer=producer,
+        min_consumer=min_consumer,
+        bad_consumers=bad_consumers,
+        functions=named(graph.functions),
+        init_ops=init_ops,
+        load_ops=_load_ops(graph, init_ops),
+        objects=parse_objects(buffer, spans[7]) if has_objects else None,
+        calls=_calls(graph, signatures),
+    )
+
+
+def _meta_info(buffer: Buffer, spans: Iterable[tuple[int, int]]) -> tuple[tuple[str, ...], dict[int, str], bool]:
     tags: list[str] = []
-    version = ""
-    signatures: dict[str, Signature] = {}
-    ops: dict[bytes, int] = {}
-    assets: list[str] = []
-    has_objects = False
-    fields = {1: BYTES, 2: BYTES, 4: BYTES, 5: BYTES, 6: BYTES, 7: BYTES}
-    for number, begin, stop in select(buffer, start, end, fields):
-        if number == 1:
-            for inner, at, to in select(buffer, begin, stop, {4: BYTES, 5: BYTES}):
-                if inner == 4:
-                    tags.append(text(buffer, at, to))
+    versions = {5: "", 6: ""}
+    stripped = False
+    for start, end in spans:
+        for number, begin, stop in select(buffer, start, end, {4: BYTES, 5: BYTES, 6: BYTES, 7: VARINT}):
+            if number == 4:
+                tags.append(text(buffer, begin, stop))
+            elif number == 7:
+                stripped = bool(begin)
+            else:
+                versions[number] = text(buffer, begin, stop)
+    return tuple(tags), versions, stripped
+
+
+def _versions(buffer: Buffer, graphs: Iterable[tuple[int, int]]) -> tuple[int, int, tuple[int, ...]]:
+    """``producer``, ``min_consumer`` and ``bad_consumers`` of the graph's ``VersionDef``."""
+    numbers = {1: 0, 2: 0}
+    bad: list[int] = []
+    for start, end in graphs:
+        for _, begin, stop in select(buffer, start, end, {4: BYTES}):
+            for number, at, to in select(buffer, begin, stop, {1: VARINT, 2: VARINT, 3: ANY}):
+                if number == 3:
+                    bad += [signed32(value) for value in varints(buffer, at, to)]
                 else:
-                    version = text(buffer, at, to)
-        elif number == 2:
-            _count_ops(buffer, begin, stop, ops)
-        elif number == 4:
-            assets += _collected_assets(buffer, begin, stop)
-        elif number == 5:
-            key, value = _map_entry(buffer, begin, stop)
-            signatures[key] = _signature(buffer, *value)
-        elif number == 6:
-            assets.append(_asset_name(buffer, begin, stop))
-        else:
-            has_objects = has_objects or stop > begin
+                    numbers[number] = signed32(at)
+    return numbers[1], numbers[2], tuple(bad)
+
+
+def _signatures(buffer: Buffer, spans: Iterable[tuple[int, int]]) -> dict[str, Signature]:
+    found = {}
+    for span in spans:
+        key, value = _map_entry(buffer, *span)
+        found[key] = _signature(buffer, *value)
+    return {key: found[key] for key in sorted(found)}
+
+
+def _load_ops(graph: Graph, init_ops: Iterable[str]) -> dict[str, int]:
     try:
-        named = {name.decode(): count for name, count in sorted(ops.items())}
-    except UnicodeDecodeError:
-        raise malformed("the name of an operation is not UTF-8") from None
-    in_order = {key: signatures[key] for key in sorted(signatures)}
-    return MetaGraph(tuple(tags), version, in_order, named, tuple(dict.fromkeys(assets)), has_objects)
+        return graph.load(init_ops)
+    except TooLarge:
+        return {}
 
 
-def _count_ops(buffer: Buffer, start: int, end: int, ops: dict[bytes, int]) -> None:
-    for number, begin, stop in select(buffer, start, end, {1: BYTES, 2: BYTES}):
-        if number == 1:
-            _count_op(buffer, begin, stop, ops)
+def _calls(graph: Graph, signatures: Mapping[str, Signature]) -> dict[str, Call]:
+    calls: dict[str, Call] = {}
+    for key, signature in signatures.items():
+        if key in (_INIT_OP, _TRAIN_OP):
             continue
-        for _, at, to in select(buffer, begin, stop, {1: BYTES}):
-            for _, node, node_end in select(buffer, at, to, {3: BYTES}):
-                _count_op(buffer, node, node_end, ops)
+        inputs, outputs = (
+            {name: _tensors(info) for name, info in side.items()} for side in (signature.inputs, signature.outputs)
+        )
+        try:
+            calls[key] = graph.call(inputs, outputs)
+        except TooLarge:
+            break
+    return calls
 
 
-def _count_op(buffer: Buffer, start: int, end: int, ops: dict[bytes, int]) -> None:
-    begin, stop = last(buffer, start, end, 2)
-    op = buffer[begin:stop]
-    ops[op] = ops.get(op, 0) + 1
+def _tensors(info: TensorInfo) -> list[str]:
+    """The names of the tensors that a value consists of."""
+    found, todo = [], [info]
+    while todo:
+        item = todo.pop()
+        if item.kind is None:
+            found.append(item.name)
+        todo += item.components
+    return found
+
+
+def _init_ops(
+    buffer: Buffer, signatures: Mapping[str, Signature], collections: Iterable[tuple[str, tuple[int, int]]]
+) -> tuple[str, ...]:
+    """The nodes that the loader runs, in the places where it looks (``tensorflow/python/saved_model/loader_impl.py``)."""
+    found = []
+    hook = signatures.get(_INIT_OP)
+    if hook is not None and _INIT_OP in hook.outputs:
+        found.append(hook.outputs[_INIT_OP].name)
+    for key, (start, end) in collections:
+        if key in _INIT_COLLECTIONS:
+            for _, begin, stop in select(buffer, start, end, {1: BYTES}):
+                found += [text(buffer, at, to) for _, at, to in select(buffer, begin, stop, {1: BYTES})]
+    return tuple(dict.fromkeys(name.removesuffix(":0") for name in found if name))
 
 
 def _map_entry(buffer: Buffer, start: int, end: int) -> tuple[str, tuple[int, int]]:
@@ -255,32 +361,12 @@ def _coo(buffer: Buffer, start: int, end: int, dtype: int, shape: tuple[int | No
     )
 
 
-def tensor_shape(buffer: Buffer, start: int, end: int) -> tuple[int | None, ...] | None:
-    """A ``TensorShapeProto``: ``None`` for an unknown rank, ``None`` in it for an unknown dimension."""
-    dimensions: list[int | None] = []
-    unknown_rank = False
-    for number, begin, stop in select(buffer, start, end, {2: BYTES, 3: VARINT}):
-        if number == 3:
-            unknown_rank = bool(begin)
-            continue
-        size = 0
-        for _, value, _ in select(buffer, begin, stop, {1: VARINT}):
-            size = signed(value)
-        if size < -1:
-            raise malformed(f"the dimension at byte {begin} is {size}")
-        dimensions.append(None if size == -1 else size)
-    return None if unknown_rank else tuple(dimensions)
-
-
 def _asset_name(buffer: Buffer, start: int, end: int) -> str:
     return text(buffer, *last(buffer, start, end, 2))
 
 
 def _collected_assets(buffer: Buffer, start: int, end: int) -> Iterator[str]:
     """TF1 exporters name their assets in a collection of ``Any`` messages, each an ``AssetFileDef``."""
-    key, (begin, stop) = _map_entry(buffer, start, end)
-    if key != _ASSET_COLLECTION:
-        return
-    for _, at, to in select(buffer, begin, stop, {5: BYTES}):
-        for _, item, item_end in select(buffer, at, to, {1: BYTES}):
-            yield _asset_name(buffer, *last(buffer, item, item_end, 2))
+    for _, begin, stop in select(buffer, start, end, {5: BYTES}):
+        for _, at, to in select(buffer, begin, stop, {1: BYTES}):
+            yield _asset_name(buffer, *last(buffer, at, to, 2))

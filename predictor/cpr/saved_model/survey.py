@@ -2,52 +2,63 @@
 
 from __future__ import annotations
 
-import os
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING, NamedTuple, TypeVar
 
-from cpr.bundle import Bundle
 from cpr.errors import BundleError, ModelError
-from cpr.manifest import MANIFEST_NAME
 from cpr.report import Finding, Severity
-from cpr.saved_model.checkpoint import Variable, read_checkpoint_index
-from cpr.saved_model.findings import (
-    graph_findings,
-    is_lfs_pointer,
-    place_findings,
-    pointer_findings,
-    unreadable,
-    weight_findings,
-)
+from cpr.saved_model import kinds
+from cpr.saved_model.checkpoint import CheckpointIndex, Variable, read_checkpoint_index
+from cpr.saved_model.extras import Fingerprint, Warmup, read_fingerprint, read_warmup
+from cpr.saved_model.findings import extras, graph, leftovers, operations, place, serving, signature, weights
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME, MetaGraph, read_saved_model
+from cpr.saved_model.tree import Tree, local_tree
 
+if TYPE_CHECKING:
+    from cpr.bundle import Bundle
+
+_Extra = TypeVar("_Extra", Fingerprint, Warmup)
+
+# As in cpr.manifest, whose import costs more than to read a small model.
+_MANIFEST_NAME = "manifest.json"
+_MODEL_DIR = "model"
 _PROJECT_NAME = "routine.yaml"
-_INDEX = ("variables", "variables.index")
 
 
-@dataclass(frozen=True, slots=True)
-class FoundModel:
+class FoundModel(NamedTuple):
     """A SavedModel below the surveyed folder.
 
     ``where`` is its folder relative to that, with forward slashes (``.``: the folder itself). Without meta-graphs it could not
-    be read, and a finding says why. ``variables`` are those of its checkpoint, in order of name.
+    be read, and a finding says why. ``index`` is that of its checkpoint, ``fingerprint`` and ``warmup`` are what lies beside
+    the graph: ``None`` where there is none that can be read.
     """
 
     where: str
     meta_graphs: tuple[MetaGraph, ...]
-    variables: tuple[Variable, ...]
     findings: tuple[Finding, ...]
+    index: CheckpointIndex | None = None  # type: ignore[assignment]  # and no longer the method of a tuple
+    fingerprint: Fingerprint | None = None
+    warmup: Warmup | None = None
+
+    @property
+    def variables(self) -> tuple[Variable, ...]:
+        """Those of its checkpoint, in order of name."""
+        return () if self.index is None else self.index.variables
 
 
-@dataclass(frozen=True, slots=True)
-class Survey:
-    """``files`` holds path (relative, forward slashes) and size in bytes of every file, in order of path."""
+class Survey(NamedTuple):
+    """``files`` holds path (relative, forward slashes) and size in bytes of every file, in order of path.
+
+    ``origin`` is what was looked at, for people to read: the folder, or the address of a bucket's folder.
+    """
 
     path: Path
     bundle: Bundle | None
     files: tuple[tuple[str, int], ...]
     models: tuple[FoundModel, ...]
     findings: tuple[Finding, ...]
+    origin: str
 
     @property
     def total_bytes(self) -> int:
@@ -58,89 +69,136 @@ class Survey:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
 
 
-def survey(path: Path | str) -> Survey:
-    """Look at a SavedModel, a bundle, or a folder that holds such. ``ModelError`` where ``path`` is none of these."""
-    folder = _folder(Path(path))
-    files = _files(folder)
-    names = [name for name, _ in files]
-    models = tuple(examine(folder, where) for where in _model_folders(names))
+def survey(path: Path | str, *, verify: bool = False, tensorflow: str | None = None) -> Survey:
+    """Look at a SavedModel, a bundle, or a folder that holds such. ``ModelError`` where ``path`` is none of these.
+
+    ``verify`` recomputes the checksum of every tensor; ``tensorflow`` is the release that should load the models (``2.11``).
+    """
+    path = Path(path)
+    folder = _folder(path)
+    found = survey_tree(local_tree(folder), verify=verify, tensorflow=tensorflow)
+    if folder != path and path.name in place.INSIDE:
+        return found._replace(findings=(*found.findings, place.inside(path.name)))
+    return found
+
+
+def survey_tree(tree: Tree, *, verify: bool = False, tensorflow: str | None = None) -> Survey:
+    """The same for a folder whose files are known already."""
+    folders = _model_folders(tree)
+    packed = _is_packed(tree)
+    is_bundle = tree.has(_MANIFEST_NAME) and bool(tree.below(_MODEL_DIR) or tree.below("packages"))
+    spare = leftovers.spare_files(tree, set(folders), f"{_MODEL_DIR}/" if is_bundle else "" if packed else None)
+    models = tuple(examine(tree, where, beside=spare.get(where, ()), verify=verify, tensorflow=tensorflow) for where in folders)
     findings = [finding for model in models for finding in model.findings]
     bundle = None
-    if MANIFEST_NAME in names and any(name.startswith(("model/", "packages/")) for name in names):
+    if is_bundle:
         try:
-            bundle = Bundle.open(folder)
+            bundle = _bundle(tree.root)
         except BundleError as error:
-            findings.append(Finding("CPR611", Severity.ERROR, MANIFEST_NAME, error.message, error.remedy))
-    elif _PROJECT_NAME not in names:
-        findings += _place_findings(folder, names, models)
-    return Survey(folder, bundle, files, models, tuple(findings))
+            findings.append(kinds.BUNDLE_ALTERED.at(_MANIFEST_NAME, error.message, error.remedy))
+    elif not tree.has(_PROJECT_NAME):
+        found = place.findings(tree, tuple(folders))
+        findings += (finding for finding in found if not (packed and finding.check == kinds.WRONG_LEVEL.id))
+    return Survey(tree.root, bundle, tuple(tree.files.items()), models, tuple(findings), tree.origin)
 
 
-def _place_findings(folder: Path, names: list[str], models: tuple[FoundModel, ...]) -> list[Finding]:
-    """A routine's model directory has the SavedModel in a folder of its own, as the templates do: no reason to warn."""
-    found = place_findings(names, [model.where for model in models])
-    of_routine = (folder.resolve().parent / _PROJECT_NAME).is_file()
-    return [finding for finding in found if not (of_routine and finding.check == "CPR602")]
+def _bundle(root: Path) -> Bundle:
+    from cpr.bundle import Bundle
+
+    return Bundle.open(root)
 
 
-def examine(root: Path, where: str = ".") -> FoundModel:
-    """Read the SavedModel in the folder ``where`` of ``root``; whatever is wrong with it becomes a finding."""
-    folder = root / where
-    findings = list(pointer_findings(folder, where))
+def _is_packed(tree: Tree) -> bool:
+    """True for the model directory of a routine or of a bundle: all of it is uploaded, and it has the SavedModel in a folder of
+    its own, as the templates do."""
+    root = tree.root.resolve()
+    of_bundle = root.name == _MODEL_DIR and (root.parent / _MANIFEST_NAME).is_file()
+    return of_bundle or (root.parent / _PROJECT_NAME).is_file()
+
+
+def examine(
+    tree: Tree, where: str = ".", *, beside: Iterable[str] = (), verify: bool = False, tensorflow: str | None = None
+) -> FoundModel:
+    """Read the SavedModel in the folder ``where``; whatever is wrong with it becomes a finding.
+
+    ``beside`` are the files around it that are no part of it, as paths in the tree.
+    """
+    inner = tree.folder(where)
+    findings = list(weights.pointers(inner))
+    pointed = {finding.where for finding in findings}
     graphs: tuple[MetaGraph, ...] = ()
     try:
-        graphs = read_saved_model(folder).meta_graphs
+        graphs = read_saved_model(inner.root).meta_graphs
     except ModelError as error:
-        if not any(is_lfs_pointer(folder / name) for name in (PB_NAME, PBTXT_NAME)):
-            name = PB_NAME if (folder / PB_NAME).is_file() else PBTXT_NAME
-            findings.append(unreadable(error, "CPR603", (Path(where) / name).as_posix()))
+        if not pointed & {PB_NAME, PBTXT_NAME}:
+            findings.append(graph.unreadable(inner, error))
     else:
-        findings += graph_findings(folder, graphs, where)
-    index, readable = None, True
-    index_path = folder.joinpath(*_INDEX)
-    if index_path.is_file():
+        findings += graph.findings(inner, graphs)
+    index = None
+    if not inner.has(weights.INDEX_NAME):
+        findings += weights.missing_index(graphs)
+    elif weights.INDEX_NAME not in pointed:
         try:
-            index = read_checkpoint_index(index_path)
+            index = read_checkpoint_index(inner.path(weights.INDEX_NAME))
         except ModelError as error:
-            readable = False
-            if not is_lfs_pointer(index_path):
-                findings.append(unreadable(error, "CPR607", Path(where).joinpath(*_INDEX).as_posix()))
-    if readable:
-        findings += weight_findings(folder, graphs, index, where)
-    return FoundModel(where, graphs, () if index is None else index.variables, tuple(findings))
+            findings.append(weights.unreadable_index(error))
+    fingerprint, warmup = _extras(inner, findings)
+    file = graph.graph_file(inner)
+    findings += extras.findings(graphs, warmup)
+    if index is not None:
+        findings += weights.shards(inner, index)
+        findings += weights.foreign(inner, graphs, index)
+        findings += weights.altered(inner, index, fingerprint) if verify else ()
+        findings += leftovers.in_checkpoint(index)
+    findings += operations.findings(graphs, file, tensorflow)
+    findings += serving.findings(graphs, file)
+    findings += signature.findings(graphs, file)
+    findings = [*_placed(findings, where), *leftovers.beside(tree, beside)]
+    return FoundModel(where, graphs, tuple(findings), index, fingerprint, warmup)
+
+
+def _extras(tree: Tree, findings: list[Finding]) -> tuple[Fingerprint | None, Warmup | None]:
+    """What lies beside the graph; a finding is added for what cannot be read."""
+    return _extra(tree, extras.FINGERPRINT_NAME, read_fingerprint, findings), _extra(
+        tree, extras.WARMUP_NAME, read_warmup, findings
+    )
+
+
+def _extra(tree: Tree, name: str, read: Callable[[Path], _Extra], findings: list[Finding]) -> _Extra | None:
+    if not tree.has(name):
+        return None
+    try:
+        return read(tree.path(name))
+    except ModelError as error:
+        findings.append(extras.unreadable(name, error))
+        return None
+
+
+def _placed(findings: list[Finding], where: str) -> Iterator[Finding]:
+    """The findings of a model, their places relative to the surveyed folder instead of the model's."""
+    for finding in findings:
+        if where == ".":
+            yield finding
+        else:
+            yield finding._replace(where=where if finding.where == "." else f"{where}/{finding.where}")
 
 
 def _folder(path: Path) -> Path:
+    """The folder to look at: that of a graph file, and the SavedModel around its variables or assets."""
     if path.name in (PB_NAME, PBTXT_NAME) and path.is_file():
         return path.parent
     if path.is_dir():
-        return path
+        inside = path.name in place.INSIDE and not any((path / name).exists() for name in (PB_NAME, PBTXT_NAME))
+        return path.parent if inside and any((path.parent / name).is_file() for name in (PB_NAME, PBTXT_NAME)) else path
     if not path.exists():
         raise ModelError("There is nothing at this path.", "Check its spelling; `ls` shows what is there.", str(path))
-    remedy = "Name the folder that holds saved_model.pb, or a bundle."
-    if path.suffix.lower() in (".keras", ".h5", ".hdf5"):
-        remedy = f"Convert it to a SavedModel: keras.models.load_model({path.name!r}).export('model')."
-    raise ModelError(f"{path} is a file, not a SavedModel's folder.", remedy, str(path))
+    what, remedy = f"{path} is a file, not a SavedModel's folder.", "Name the folder that holds saved_model.pb, or a bundle."
+    hint = place.file_hint(Tree(path.parent, {path.name: path.stat().st_size}, str(path.parent)), path.name)
+    if hint is not None:
+        what, remedy = f"{what} {hint[0]}", hint[1]
+    raise ModelError(what, remedy, str(path))
 
 
-def _files(folder: Path) -> tuple[tuple[str, int], ...]:
-    """Files with their sizes. A link to a file counts as the file; links to folders are not followed."""
-    found = []
-    for root, folders, names in os.walk(folder, onerror=_refused):
-        folders.sort()
-        prefix = Path(root).relative_to(folder)
-        for name in names:
-            try:
-                found.append(((prefix / name).as_posix(), os.stat(os.path.join(root, name)).st_size))  # noqa: PTH116, PTH118
-            except OSError:
-                continue  # a link that leads nowhere, or in a circle: whoever needs the file says that it is missing
-    return tuple(sorted(found))
-
-
-def _refused(error: OSError) -> None:
-    raise ModelError(f"The folder cannot be read: {error.strerror}.", "Check its permissions.", str(error.filename)) from None
-
-
-def _model_folders(names: list[str]) -> list[str]:
-    parts = (name.rpartition("/") for name in names)
+def _model_folders(tree: Tree) -> list[str]:
+    parts = (name.rpartition("/") for name in tree.files)
     return sorted({folder or "." for folder, _, name in parts if name in (PB_NAME, PBTXT_NAME)})

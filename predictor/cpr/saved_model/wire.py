@@ -19,6 +19,9 @@ Buffer = bytes | mmap.mmap
 
 VARINT, FIXED64, BYTES, FIXED32 = 0, 1, 2, 5
 
+ANY = -1
+"""For :func:`select`: whatever the wire type is. Repeated numbers are written one by one or packed into one field."""
+
 _MAP_FROM = 1 << 22
 """Files from this size on are mapped instead of read: 4 MiB, above which a copy costs more than the page faults."""
 
@@ -64,13 +67,17 @@ def select(buffer: Buffer, start: int, end: int, wanted: Mapping[int, int]) -> I
         wire = tag & 7
         begin = position
         if wire == BYTES:
-            # Nine of ten fields: the one-byte length is read here, without a call.
+            # Nine of ten fields: a length of one or two bytes is read here, without a call.
             if position >= end:
                 raise malformed(f"it ends within a field at byte {position}")
             length = buffer[position]
             position += 1
             if length > 127:
-                length, position = varint(buffer, position - 1, end)
+                if position < end and buffer[position] < 128:
+                    length = length & 127 | buffer[position] << 7
+                    position += 1
+                else:
+                    length, position = varint(buffer, position - 1, end)
             begin = position
             position += length
         elif wire == VARINT:
@@ -85,8 +92,9 @@ def select(buffer: Buffer, start: int, end: int, wanted: Mapping[int, int]) -> I
             raise malformed(f"a field at byte {begin} is longer than what holds it")
         number = tag >> 3
         if number in wanted:
-            if wanted[number] != wire:
-                raise malformed(f"field {number} before byte {position} has wire type {wire}, not {wanted[number]}")
+            expected = wanted[number]
+            if expected != wire and expected != ANY:
+                raise malformed(f"field {number} before byte {position} has wire type {wire}, not {expected}")
             yield number, begin, 0 if wire == VARINT else position
         elif not 0 < number < 1 << 29:
             raise malformed(f"field number {number} before byte {position} does not exist")
@@ -94,10 +102,35 @@ def select(buffer: Buffer, start: int, end: int, wanted: Mapping[int, int]) -> I
 
 def last(buffer: Buffer, start: int, end: int, number: int) -> tuple[int, int]:
     """Where the content of the last length-delimited field ``number`` lies, the one that counts; (0, 0) for none."""
+    # As select would find it, written out: a graph asks for this tens of thousands of times.
+    wanted = number << 3 | BYTES
+    found = (0, 0)
+    position = start
+    while position < end:
+        tag = buffer[position]
+        if not 8 <= tag < 128 or tag & 7 != BYTES or position + 1 >= end:
+            return _last(buffer, start, end, number)
+        length = buffer[position + 1]
+        position += 2
+        if length > 127:
+            length, position = varint(buffer, position - 1, end)
+        if tag == wanted:
+            found = (position, position + length)
+        position += length
+    return found if position <= end else _last(buffer, start, end, number)
+
+
+def _last(buffer: Buffer, start: int, end: int, number: int) -> tuple[int, int]:
     found = (0, 0)
     for _, begin, stop in select(buffer, start, end, {number: BYTES}):
         found = (begin, stop)
     return found
+
+
+def string(buffer: Buffer, start: int, end: int, number: int) -> bytes:
+    """The last field ``number`` of a message as it is; empty for an absent one."""
+    begin, stop = last(buffer, start, end, number)
+    return buffer[begin:stop]
 
 
 def varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
@@ -119,9 +152,24 @@ def varint(buffer: Buffer, position: int, end: int) -> tuple[int, int]:
     return value, position
 
 
+def varints(buffer: Buffer, begin: int, stop: int) -> Iterator[int]:
+    """The numbers in a field of repeated varints selected with ``ANY``: one, or many packed."""
+    if not stop:
+        yield begin
+    while begin < stop:
+        value, begin = varint(buffer, begin, stop)
+        yield value
+
+
 def signed(value: int) -> int:
     """A varint as the int64 that it stands for."""
     return value - (1 << 64) if value >> 63 else value
+
+
+def signed32(value: int) -> int:
+    """A varint as the int32 that it stands for: what does not fit is cut, as protobuf does."""
+    value &= 0xFFFFFFFF
+    return value - (1 << 32) if value >> 31 else value
 
 
 def text(buffer: Buffer, begin: int, stop: int) -> str:
