@@ -14,7 +14,7 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,10 +23,13 @@ from typing import Any
 
 from cpr import archive, payload
 from cpr.bundle import Bundle
-from cpr.errors import CprError, PredictorError, RequestError
+from cpr.errors import CprError, ModelError, PredictorError, RequestError
 from cpr.failures import author_error, import_error
 from cpr.importing import Namespace
 from cpr.manifest import ClassRef, Manifest
+from cpr.models import LoadedModel as LoadedModel
+from cpr.models import load_model as load_model
+from cpr.models import true_cause
 from cpr.protocols import rows
 
 _SIGNATURE = "Write it as `def predict(self, instances, **kwargs)`."
@@ -157,13 +160,26 @@ def load(bundle: Bundle | Path | str, *, installed: bool = False, model_dir: Pat
         raise
 
 
-def load_model_dir(model_dir: Path | str) -> LoadedRoutine:
-    """The default predictor, ``cpr.SavedModelPredictor``, on a folder with a SavedModel; ``ModelError`` where it has none."""
+def load_model_dir(model_dir: Path | str, tags: Sequence[str] | None = None) -> LoadedRoutine:
+    """The default predictor, ``cpr.SavedModelPredictor``, on a folder with a SavedModel; ``ModelError`` where it has none.
+
+    ``tags`` choose the MetaGraph, whatever ``cpr_routine.json`` in the folder says.
+    """
     from cpr.interface import SavedModelPredictor
+    from cpr.interface.locate import Choice
+
+    class Chosen(SavedModelPredictor):
+        @classmethod
+        def _choice(cls, model_dir: str) -> Choice:
+            choice = super()._choice(model_dir)
+            return choice if tags is None else choice._replace(tags=tuple(tags))
 
     place = Path(model_dir).resolve()
     reference = ClassRef(SavedModelPredictor.__module__, SavedModelPredictor.__name__)
-    return LoadedRoutine(_from_path(SavedModelPredictor, reference, place, None), place)
+    try:
+        return LoadedRoutine(_from_path(Chosen, reference, place, None), place)
+    except ModelError as error:
+        raise true_cause(place, error) from error.__cause__
 
 
 def _dispose(namespace: Namespace | None, folder: Path | None) -> None:

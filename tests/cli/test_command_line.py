@@ -115,7 +115,8 @@ def test_the_place_is_told_unless_the_message_names_it(tmp_path: Path) -> None:
         (["build", ""], "PROJECT"),
         (["build", ".", "-o", ""], "--output"),
         (["validate", ""], "BUNDLE_OR_PROJECT"),
-        (["inspect", ""], "PATH"),
+        (["inspect", ""], "PATH_OR_URI"),
+        (["inspect", ".", ""], "OTHER"),
         (["new", "x", "--from", ""], "--from"),
         (["demo", "-o", ""], "--output"),
     ],
@@ -145,7 +146,7 @@ def test_a_routine_that_cannot_be_built_in_place_says_how(tiny: Path) -> None:
 
 def test_a_folder_is_inspected_by_its_uri(tiny: Path) -> None:
     assert cpr("inspect", tiny.as_uri()).out.startswith(f"{tiny}: ")
-    ran = cpr("inspect", "s3://bucket/x y")
+    ran = cpr("inspect", "s3://bucket/x y", "--verify")
     assert ran.status == 2
     assert "`aws s3 cp --recursive 's3://bucket/x y' FOLDER`" in ran.err
     assert "Did you mean s3://b" in cpr("inspect", "s3:b").err

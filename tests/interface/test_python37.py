@@ -4,8 +4,8 @@ import json
 import subprocess
 
 import pytest
-from support import python37
-from support.replaying import answers, case, differences, routines
+from support.old_tensorflow import python_with
+from support.replaying import REPOSITORY, answers, case, differences, routines
 
 from cpr import kit
 from cpr.errors import CprError
@@ -45,13 +45,20 @@ REQUESTS = {
     "keras": [{"instances": [[1, 2, 3]]}],
     "tensorflow1": [{"instances": [{"in/left": [5, 1], "right-1": [1, 1]}]}],
     "tensorflow1_sparse": [{"instances": [[1, 2]]}],
+    "tensorflow1_tags": [{"instances": [1, 2]}],
+    "tensorflow1_text": [{"instances": [1, 2]}],
+    "tensorflow1_references": [{"instances": [1, 2]}],
+    "tensorflow1_table": [{"instances": ["two", "many"]}],
+    "tensorflow1_unfed": [{"instances": [1, 2]}, {"instances": [1], "signature_name": "rated"}],
+    "old_optimizer": [{"instances": [[1, 2, 3]]}],
+    "squeezed": [{"instances": [4]}, {"instances": [1, 2], "signature_name": ""}],
 }
 
 
 @pytest.fixture(scope="module")
 def old(models, tmp_path_factory):
     """What that Python answers to all requests above and to all examples of the repository, by model name or routine folder."""
-    python = python37.interpreter()
+    python = python_with("2.11.0")
     name, content = kit.author_sdist()
     folder = tmp_path_factory.mktemp("author")
     (folder / name).write_bytes(content)
@@ -88,3 +95,25 @@ def test_answers_what_the_newest_tensorflow_answers(models, old, name):
 @pytest.mark.parametrize("folder", routines(), ids=lambda folder: folder.name)
 def test_samples_and_templates_answer_their_examples(old, folder):
     assert differences(folder, old[folder]) == []
+
+
+# --- TensorFlow 1.15, the runtime before the first of TensorFlow 2 ------------------------------------------------------------
+
+
+def test_tensorflow_1_runs_what_it_exported():
+    exports = REPOSITORY / "sample_models" / "add_two" / "exports"
+    requests = [{"instances": [1.0, {"x": 2.5}]}, {"instances": ["a"]}]
+    asked = [
+        {
+            "folder": str(exports),
+            "predictor": "cpr.interface.SavedModelPredictor",
+            "model_dir": str(exports / way),
+            "requests": requests,
+        }
+        for way in ("builder", "simple_save", "estimator")
+    ]
+    told = answers(asked, python_with("1.15.5"), (str(REPOSITORY / "predictor"),))
+    assert told["versions"]["tensorflow"].startswith("1.15")
+    for good, bad in told["answers"]:
+        assert good == {"predictions": [3.0, 4.5]}
+        assert bad["message"] == "instances[0], input 'x': the text 'a' where float32 is expected."

@@ -288,6 +288,14 @@ def test_outputs_without_a_row_for_each_instance_are_named(array):
     assert "outputs had differing sizes in the batch (outer) dimension" in caught.value.message
 
 
+def test_an_output_without_dimensions_is_the_row_of_the_only_instance():
+    assert to_rows({"y": np.asarray(np.float32(1.5))}, 1) == [1.5]
+    text = {"a_bytes": np.array(b"\xff", object), "b": np.ones((1, 2))}
+    assert to_rows(text, 1) == [{"a_bytes": {"b64": "/w=="}, "b": [1.0, 1.0]}]
+    with pytest.raises(ModelError, match=r"shape \[\] for 2 instances"):
+        to_rows({"y": np.asarray(1.0)}, 2)
+
+
 def test_output_that_is_not_text_says_how_to_send_it():
     with pytest.raises(ModelError) as caught:
         to_rows({"picture": np.array([b"\x89PNG"], object)}, 1)

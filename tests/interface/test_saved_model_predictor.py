@@ -8,7 +8,7 @@ import shutil
 
 import numpy as np
 import pytest
-from carried_dtypes import DTYPES
+from support.carried_dtypes import DTYPES
 
 from cpr.errors import ModelError, PredictorError, RequestError
 from cpr.interface import SavedModelPredictor
@@ -88,6 +88,12 @@ def test_nan_and_infinity_pass_through(load):
     assert math.isnan(load("several").predict([math.nan])[0])
 
 
+def test_one_instance_that_the_graph_squeezed_is_one_row(load):
+    """As in tf_prediction_lib.py of gcloud 528.0.0, which gives an output without dimensions one."""
+    assert load("squeezed").predict([4]) == [8.0]
+    assert load("unbatched").predict([4]) == [4.0]
+
+
 def test_no_instances_no_predictions(load):
     assert load("linear").predict([]) == []
     assert load("fixed_batch").predict([]) == []
@@ -110,6 +116,7 @@ def test_the_only_signature_whatever_its_name(load):
 
 def test_serving_default_among_several(load):
     assert load("several").predict([1]) == [2.0]
+    assert load("several").predict([1], signature_name="") == [2.0]
 
 
 def test_the_request_chooses(load):
@@ -129,13 +136,14 @@ def test_the_class_and_over_it_routine_yaml_choose(models, load, tmp_path):
 
 def test_none_to_choose_by_rule(load):
     predictor = load("unnamed")
-    with pytest.raises(RequestError, match="none is called serving_default: minus, plus") as caught:
-        predictor.predict([1])
-    assert "signature_name" in caught.value.remedy
+    for name in (None, ""):  # the platform takes an empty name for none
+        with pytest.raises(RequestError, match="none is called serving_default: minus, plus") as caught:
+            predictor.predict([1], signature_name=name)
+        assert "signature_name" in caught.value.remedy
     assert predictor.predict([1], signature_name="plus") == [2.0]
 
 
-@pytest.mark.parametrize("name", ["absent", "", 3, ["plus"], {}])
+@pytest.mark.parametrize("name", ["absent", 3, ["plus"], {}])
 def test_a_name_that_is_none(load, name):
     with pytest.raises(RequestError, match=r"has no signature .*; it has minus, plus"):
         load("unnamed").predict([1], signature_name=name)
@@ -158,9 +166,17 @@ def test_tags_choose_the_meta_graph(load):
 
     assert load("tensorflow1_tags", Gpu).predict([1]) == [11.0]
     assert load("tensorflow1_tags", Serve).predict([1]) == [10.0]
-    with pytest.raises(ModelError, match="tags") as caught:
-        load("tensorflow1_tags")
+    assert load("tensorflow1_tags").predict([1]) == [10.0]  # as the platform
+    with pytest.raises(ModelError, match="none with the tag serve alone; the tags are: train; gpu, train") as caught:
+        load("tensorflow1_other_tags")
     assert "tags in routine.yaml" in caught.value.remedy
+
+
+def test_one_tag_may_be_written_as_text(load):
+    class Serve(SavedModelPredictor):
+        tags = "serve"
+
+    assert load("tensorflow1_tags", Serve).predict([1]) == [10.0]
 
 
 # --- what it refuses --------------------------------------------------------------------------------------------------------
@@ -215,7 +231,8 @@ def test_a_damaged_model(models, tmp_path, damage):
         (tmp_path / "model/saved_model/saved_model.pb").write_bytes(b"\xff" * 100)
     else:
         shutil.rmtree(tmp_path / "model/saved_model/variables")
-    with pytest.raises(ModelError, match=r"TensorFlow .* cannot load the SavedModel") as caught:
+    cause = {"graph": r"saved_model\.pb is cut or altered", "weights": "variables/ is missing"}[damage]
+    with pytest.raises(ModelError, match=r"The SavedModel .* cannot be loaded: " + cause) as caught:
         SavedModelPredictor.from_path(str(tmp_path / "model"))
     assert "\n" not in caught.value.message
 

@@ -10,6 +10,12 @@ import cpr
 
 SAMPLES = REPOSITORY / "sample_models"
 WRONG = {
+    SAMPLES / "add_two": [
+        {"instances": ["1"]},
+        {"instances": [True]},
+        {"instances": [{"y": 1}]},
+        {"instances": [[1, 2]]},
+    ],
     SAMPLES / "iris": [
         {"instances": [[1, 2, 3]]},
         {"instances": [[1, 2, 3, "4"]]},
@@ -43,7 +49,7 @@ def replayed():
 
 def test_all_are_there():
     names = {folder.name for folder in routines()}
-    assert names == {"iris", "digits_png", "docstrings", "minimal", "saved-model", "image"}
+    assert names == {"add_two", "iris", "digits_png", "docstrings", "minimal", "saved-model", "image"}
 
 
 @pytest.mark.parametrize("folder", routines(), ids=lambda folder: folder.name)
@@ -88,7 +94,7 @@ def test_models_hold_nothing_that_tensorflow_2_9_refuses():
     graphs = list(SAMPLES.glob("*/model/**/saved_model.pb")) + list(
         (REPOSITORY / "templates").glob("*/model/**/saved_model.pb")
     )
-    assert len(graphs) == 5
+    assert len(graphs) == 6
     assert [path for path in graphs if b"DisableCopyOnRead" in path.read_bytes()] == []
 
 

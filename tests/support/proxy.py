@@ -11,7 +11,7 @@ from contextlib import contextmanager, suppress
 class DamagingProxy:
     """Listens on ``port`` and forwards to ``target``; ``damaged`` counts the replacements made in both directions.
 
-    ``requests`` is all that clients have sent.
+    ``requests`` is all that clients have sent, ``answered`` how many bytes the server sent them.
     """
 
     def __init__(self, target: int, find: bytes, replace: bytes, times: int) -> None:
@@ -21,6 +21,7 @@ class DamagingProxy:
         self._lock = threading.Lock()
         self.damaged = 0
         self.requests = bytearray()
+        self.answered = 0
         self._listener = socket.create_server(("127.0.0.1", 0))
         self.port = self._listener.getsockname()[1]
         self._sockets: list[socket.socket] = []
@@ -48,6 +49,8 @@ class DamagingProxy:
                     block += more
                 if target.getpeername()[1] == self._target:
                     self.requests += block
+                else:
+                    self.answered += len(block)
                 target.sendall(self._harm(block))
         with suppress(OSError):
             target.shutdown(socket.SHUT_WR)

@@ -8,6 +8,7 @@ from typing import Any
 
 from cpr.examples import compare, read_examples
 from cpr.project import read_routine
+from support.old_tensorflow import clean_environment
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 _SCRIPT = Path(__file__).with_name("answers.py")
@@ -36,7 +37,8 @@ def case(folder: Path, requests: list[dict[str, Any]] | None = None) -> dict[str
 def answers(cases: list[dict[str, Any]], python: str = sys.executable, path: tuple[str, ...] = ()) -> dict[str, Any]:
     """``{"versions": …, "answers": …}`` of ``answers.py`` run by ``python`` with ``path`` before its module search path."""
     work = json.dumps({"path": list(path), "cases": cases})
-    done = subprocess.run([python, "-B", str(_SCRIPT)], input=work, capture_output=True, text=True, timeout=300)
+    command = [python, "-B", str(_SCRIPT)]
+    done = subprocess.run(command, input=work, capture_output=True, text=True, timeout=300, env=clean_environment())
     assert done.returncode == 0, done.stderr[-3000:]
     return json.loads(done.stdout)
 

@@ -1,128 +1,109 @@
 """TensorFlow, and nothing else: the one module of the project that imports it, when a model is loaded.
 
-TensorFlow 2.x; run with 2.9, 2.11, 2.15 and 2.21. SavedModels written by TensorFlow 1 load as well.
+TensorFlow 1.15 and 2.x; run with 1.15, 2.9, 2.11, 2.15 and 2.21. SavedModels written by any of them load, if the operations in
+them are there.
 """
 
-from typing import Any, Dict, List, Mapping, Optional, Tuple
+import logging
+import traceback
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Tuple, Union
 
-import numpy as np
+from cpr.errors import MissingExtra, ModelError
+from cpr.interface._failures import cause, load_error
+from cpr.interface._objects import ObjectModel
+from cpr.interface._session import SessionModel
+from cpr.interface._signature import Signature as Signature
+from cpr.interface.choosing import Tags, choose_tags
+from cpr.interface.graph_file import GRAPH_NAME, read_tags
 
-from cpr.errors import MissingExtra, ModelError, RequestError
-from cpr.interface.columns import Shape, Tensor
+Model = Union[ObjectModel, SessionModel]
+"""A loaded SavedModel: ``signatures`` by name, ``loader`` (``object`` or ``session``) and why it was this one, ``close()``."""
 
-
-class Signature:
-    """One signature of a loaded model: its inputs, and a call that runs it. Safe to call from several threads."""
-
-    def __init__(self, tf: Any, name: str, function: Any) -> None:
-        self._tf = tf
-        self._function = function
-        self.name = name
-        specs = function.structured_input_signature[1]
-        self.inputs: List[Tensor] = [_tensor(key, specs[key]) for key in sorted(specs)]
-
-    def run(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
-        """Output arrays by name, in alphabetical order of the names; strings have dtype object and hold bytes.
-
-        ``arrays`` holds one array for each input, as :func:`cpr.interface.rows.to_tensors` makes them. What the
-        graph refuses is a :class:`~cpr.errors.RequestError`, any other failure of TensorFlow a
-        :class:`~cpr.errors.ModelError`.
-        """
-        tf = self._tf
-        feed = {each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs}
-        try:
-            outputs = self._function(**feed)
-            return {name: _numpy(name, outputs[name]) for name in sorted(outputs)}
-        except tf.errors.InvalidArgumentError as error:
-            raise RequestError(
-                "The model refused the instances: {}".format(_cause(error)),
-                "Send instances of the kind that the signature {!r} was made for.".format(self.name),
-                "instances",
-            ) from error
-        except tf.errors.OpError as error:
-            raise ModelError(
-                "The model failed while running the signature {!r}: {}".format(self.name, _cause(error)),
-                "Run the same instances through the model where it was trained; the error above is TensorFlow's.",
-                self.name,
-            ) from error
+_LOADERS: Dict[str, Any] = {"object": ObjectModel, "session": SessionModel}
 
 
-class Model:
-    """A loaded SavedModel: its signatures by name. Keeps what they refer to alive."""
-
-    def __init__(self, tf: Any, loaded: Any) -> None:
-        self._loaded = loaded
-        self.signatures = {name: Signature(tf, name, loaded.signatures[name]) for name in sorted(loaded.signatures)}
-
-
-def load(path: str, tags: Optional[Tuple[str, ...]] = None) -> Model:
+def load(path: str, tags: Optional[Iterable[str]] = None, loader: str = "auto") -> Model:
     """Load the SavedModel at ``path``; ``tags`` pick the MetaGraph where there are several.
+
+    ``loader`` is ``object``, ``session`` or ``auto``: the first, and where it fails, the second. Python objects that cannot be
+    restored are no obstacle to running the graph: a Keras model with an optimizer that this TensorFlow does not know, a
+    signature of TensorFlow 1 that leaves out a placeholder. Without eager execution there is only the session.
 
     Raises :class:`~cpr.errors.ModelError` where TensorFlow cannot, :class:`~cpr.errors.MissingExtra` where it is
     not installed.
     """
+    tf = _import(path)
+    kinds = _kinds(tf, path, loader)
+    chosen = choose_tags(_tags(path), tags, path)
+    errors: List[Exception] = []
+    for kind in kinds:
+        try:
+            with _quiet(tf):
+                model: Model = _LOADERS[kind](tf, path, chosen)
+        except Exception as error:  # a damaged or foreign model makes TensorFlow raise nearly anything
+            traceback.clear_frames(error.__traceback__)  # what was half restored need not wait for the other loader
+            errors.append(error)
+            if isinstance(error, (MemoryError, tf.errors.ResourceExhaustedError)):
+                break
+        else:
+            model.reason = cause(errors[0]) if errors else ""
+            return model
+    raise load_error(tf.__version__, path, errors) from errors[0]
+
+
+def _import(path: str) -> Any:
     try:
         import tensorflow as tf
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
         raise MissingExtra("tensorflow", "Loading the SavedModel {}".format(path)) from None
-    if tf.__version__.startswith("1."):
+    return tf
+
+
+@contextmanager
+def _quiet(tf: Any) -> Iterator[None]:
+    """Leave out TensorFlow's remarks, one for every reference variable of TensorFlow 1; what goes wrong is raised."""
+    logger = tf.get_logger()
+
+    def grave(record: logging.LogRecord) -> bool:
+        return record.levelno >= logging.ERROR
+
+    logger.addFilter(grave)  # a filter of its own: several threads may load at once, and the level stays its owner's
+    try:
+        yield
+    finally:
+        logger.removeFilter(grave)
+
+
+def _kinds(tf: Any, path: str, loader: str) -> Tuple[str, ...]:
+    objects = tf.executing_eagerly() and not tf.__version__.startswith("1.")
+    if loader == "auto":
+        return ("object", "session") if objects else ("session",)
+    if loader not in _LOADERS:
+        raise ModelError("There is no loader {!r}.".format(loader), "Choose one: auto, object or session.", path)
+    if loader == "object" and not objects:
         raise ModelError(
-            "SavedModelPredictor needs TensorFlow 2; this is {}.".format(tf.__version__),
-            "Choose a runtime version with TensorFlow 2. The SavedModel itself may stay one that TensorFlow 1 wrote.",
+            "The object loader needs TensorFlow 2 and eager execution; this is {}.".format(tf.__version__),
+            "Take the session loader, or leave the choice to `auto`.",
             path,
         )
+    return (loader,)
+
+
+def _tags(path: str) -> List[Tags]:
+    if (Path(path) / GRAPH_NAME).is_file():
+        return read_tags(path)
+    # The text form is rare, and TensorFlow's own parser the only one at hand.
+    from tensorflow.python.saved_model.loader_impl import parse_saved_model
+
     try:
-        return Model(tf, tf.saved_model.load(path, tags=None if tags is None else list(tags)))
-    except Exception as error:  # a damaged or foreign model makes TensorFlow raise nearly anything
+        return [tuple(graph.meta_info_def.tags) for graph in parse_saved_model(path).meta_graphs]
+    except Exception as error:  # of TensorFlow's, the file system's and protobuf's, by version
         raise ModelError(
-            "TensorFlow {} cannot load the SavedModel {}: {}".format(tf.__version__, path, _first_line(error)),
-            "If a newer TensorFlow exported it, export it with this one or an older one. If it has several MetaGraphs, choose "
-            "one with tags in routine.yaml. If files are missing, export it again. 'cpr inspect' shows what it holds.",
+            "The SavedModel {} cannot be read: {}".format(path, str(error).strip().partition("\n")[0]),
+            "Export the model again, or copy its whole folder again from where it came.",
             path,
         ) from error
-
-
-def _tensor(name: str, spec: Any) -> Tensor:
-    dtype = getattr(spec, "dtype", None)
-    if type(spec).__name__ != "TensorSpec" or dtype is None:
-        return Tensor(name, type(spec).__name__.replace("Spec", ""), None)  # sparse or ragged: refused when it is fed
-    return Tensor(name, dtype.name, _shape(spec.shape))
-
-
-def _shape(shape: Any) -> Optional[Shape]:
-    return None if shape.rank is None else tuple(shape.as_list())
-
-
-def _constant(tf: Any, array: Any, dtype: str) -> Any:
-    """``array`` as a tensor; bfloat16 comes as float32, because NumPy itself does not know it."""
-    if dtype == "bfloat16":
-        return tf.cast(tf.constant(array), tf.bfloat16)
-    return tf.constant(array, dtype=dtype)
-
-
-def _numpy(name: str, value: Any) -> Any:
-    if not hasattr(value, "numpy"):
-        raise ModelError(
-            "The output {!r} is a {}, not a dense tensor.".format(name, type(value).__name__),
-            "Export a signature whose outputs are dense: tf.sparse.to_dense, or RaggedTensor.to_tensor.",
-            name,
-        )
-    array = value.numpy()
-    return np.array(array, object) if isinstance(array, bytes) else np.asarray(array)
-
-
-def _cause(error: BaseException) -> str:
-    """The line that says what is wrong, where an operation of a graph failed: the one above the name of its node.
-
-    What stands before it ("Graph execution error:", where the node was made) differs from version to version.
-    """
-    lines = [line.strip() for line in str(error).splitlines() if line.strip()]
-    node = next((index for index, line in enumerate(lines) if line.startswith("[[")), 0)
-    return lines[node - 1] if node else _first_line(error)
-
-
-def _first_line(error: BaseException) -> str:
-    text = str(error).strip() or type(error).__name__
-    return text.splitlines()[0]

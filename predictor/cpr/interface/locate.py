@@ -44,7 +44,7 @@ def find_saved_model(model_dir: str, saved_model: Optional[str] = None) -> str:
         return str(_named(root, saved_model))
     if is_saved_model(root):
         return model_dir
-    found = _search(root)
+    found = search(root)
     if len(found) == 1:
         return str(root / found[0])
     if not found:
@@ -107,7 +107,7 @@ def _named(root: Path, saved_model: str) -> Path:
         )
     if is_saved_model(path):
         return path
-    found = _search(root)
+    found = search(root)
     raise ModelError(
         "There is no SavedModel at {!r} in {}.".format(saved_model, root),
         "Set saved_model to {}.".format(" or ".join(found)) if found else "Export the model there with tf.saved_model.save.",
@@ -115,7 +115,7 @@ def _named(root: Path, saved_model: str) -> Path:
     )
 
 
-def _search(root: Path) -> List[str]:
+def search(root: Path) -> List[str]:
     """Sub-folders that are SavedModels, relative to ``root`` with forward slashes, versions in numeric order."""
     found = [path.relative_to(root) for path in _walk(root, _DEPTH)]
     return [path.as_posix() for path in sorted(found, key=lambda path: [_natural(part) for part in path.parts])]

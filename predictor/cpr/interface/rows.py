@@ -42,7 +42,8 @@ def to_rows(outputs: Mapping[str, Any], count: int) -> List[Any]:
     """Outputs by name, each an array whose first dimension is ``count``, as one row for each instance.
 
     One output gives bare values, several give ``{name: value}``. A string output whose name ends in ``_bytes``
-    becomes ``{"b64": …}``, any other text; bytes that are not UTF-8 raise :class:`~cpr.errors.ModelError`.
+    becomes ``{"b64": …}``, any other text; bytes that are not UTF-8 raise :class:`~cpr.errors.ModelError`. An output without
+    dimensions is the row of the only instance, where there is one: so the platform has it, for graphs that squeeze too much.
     """
     columns = {name: _listed(name, array, count) for name, array in outputs.items()}
     if len(columns) == 1:
@@ -148,6 +149,8 @@ def _bad_columns(what: str) -> PredictorError:
 
 
 def _listed(name: str, array: Any, count: int) -> List[Any]:
+    if array.ndim == 0 and count == 1:
+        array = array.reshape(1)
     if array.ndim == 0 or len(array) != count:
         raise ModelError(
             "The output {!r} has the shape {} for {} instances. (AI Platform answers: Bad output from running tensorflow "

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Type, TypeVar
 
 from cpr.errors import ModelError, PredictorError, RequestError
+from cpr.interface.choosing import NO_SIGNATURE_REMEDY, choose_signature
 from cpr.interface.locate import Choice, find_saved_model, read_choice
 from cpr.interface.predictor import Predictor
 
@@ -46,7 +47,7 @@ class SavedModelPredictor(Predictor):
     """Path of the SavedModel relative to ``model_dir``; ``None``: at its root, or the only one in its sub-folders."""
 
     tags: Optional[Sequence[str]] = None
-    """Tags of the MetaGraph; ``None``: the only one."""
+    """Tags of the MetaGraph; ``None``: the only one, else the one with the tag ``serve`` alone."""
 
     signature: Optional[str] = None
     """Signature used where a request names none; ``None``: the only one, else ``serving_default``."""
@@ -68,8 +69,7 @@ class SavedModelPredictor(Predictor):
 
         predictor = cls()
         predictor.model_dir = str(Path(model_dir).absolute())
-        tags = None if cls.tags is None else tuple(cls.tags)
-        choice = read_choice(predictor.model_dir, Choice(cls.saved_model, tags, cls.signature))
+        choice = cls._choice(predictor.model_dir)
         path = find_saved_model(predictor.model_dir, choice.saved_model)
         model = _tensorflow.load(path, choice.tags)
         _check_default(model, choice.signature, path)
@@ -121,38 +121,27 @@ class SavedModelPredictor(Predictor):
         predictions = rows.to_rows(signature.run(tensors), len(instances))
         return self.postprocess(predictions, signature_name=signature.name, **kwargs)
 
+    @classmethod
+    def _choice(cls, model_dir: str) -> Choice:
+        tags = None if cls.tags is None else (cls.tags,) if isinstance(cls.tags, str) else tuple(cls.tags)
+        return read_choice(model_dir, Choice(cls.saved_model, tags, cls.signature))
+
     def _pick(self, requested: Any) -> "Signature":
-        """The signature to run, by the platform's rule: the one named, else the only one, else ``serving_default``."""
+        """The signature to run."""
         if self._model is None:
             raise PredictorError(
                 "{} has no model yet.".format(type(self).__name__),
                 "Make it with {}.from_path(model_dir).".format(type(self).__name__),
             )
         signatures = self._model.signatures
-        name = self._default if requested is None else requested
-        if name is None:
-            name = next(iter(signatures)) if len(signatures) == 1 else "serving_default"
-        if isinstance(name, str) and name in signatures:
-            return signatures[name]
-        known = ", ".join(signatures)
-        if requested is None:
-            raise RequestError(
-                "The model has several signatures and none is called serving_default: {}.".format(known),
-                "Name one: signature_name in the request, or signature in routine.yaml.",
-                "signature_name",
-            )
-        raise RequestError(
-            "The model has no signature {!r}; it has {}.".format(requested, known),
-            "Set signature_name to one of these, or leave it out.",
-            "signature_name",
-        )
+        return signatures[choose_signature(signatures, requested, self._default)]
 
 
 def _check_default(model: "Model", signature: Optional[str], path: str) -> None:
     if not model.signatures:
         raise ModelError(
             "The SavedModel {} has no signature.".format(path),
-            "Export it with one: tf.saved_model.save(model, path, signatures=…).",
+            NO_SIGNATURE_REMEDY,
             path,
         )
     if signature is not None and signature not in model.signatures:
