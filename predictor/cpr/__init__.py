@@ -10,6 +10,9 @@ value to the next, and print nothing::
     config = cpr.deploy_config(published, "ai-platform", "mls1-c1-m2")
     routine = cpr.load(bundle)
 
+A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
+``cpr.compare("model/6", "model/7")``.
+
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
 """
@@ -24,7 +27,10 @@ if TYPE_CHECKING:
     from cpr.interface import SavedModelPredictor as SavedModelPredictor
     from cpr.interface import decode_b64 as decode_b64
     from cpr.runtime import load as load
+    from cpr.runtime import load_model as load_model
     from cpr.steps.build import build as build
+    from cpr.steps.inspect import compare as compare
+    from cpr.steps.inspect import inspect as inspect
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
@@ -42,6 +48,9 @@ _HOMES = {
     "upload": "cpr.steps.upload",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
+    "load_model": "cpr.runtime",
+    "inspect": "cpr.steps.inspect",
+    "compare": "cpr.steps.inspect",
 }
 
 __all__ = [
@@ -51,9 +60,12 @@ __all__ = [
     "SavedModelPredictor",
     "__version__",
     "build",
+    "compare",
     "decode_b64",
     "deploy_config",
+    "inspect",
     "load",
+    "load_model",
     "upload",
     "validate",
 ]

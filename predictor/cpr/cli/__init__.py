@@ -21,7 +21,7 @@ from cpr.errors import CprError, UsageError
 
 VERBS = {
     "new": "start a routine from a template, or adopt an existing one",
-    "inspect": "show what a SavedModel, a bundle or a folder holds",
+    "inspect": "show what a SavedModel, a bundle or a folder holds, or how two differ",
     "build": "make a routine folder into a bundle",
     "validate": "prove that a bundle will work on the machine it is meant for",
     "upload": "publish a bundle to a bucket or a folder",
@@ -46,6 +46,17 @@ class _Parser(argparse.ArgumentParser):
     def print_help(self, file: Any = None) -> None:
         """Its own passes over what cannot be written."""
         print(self.format_help(), end="", flush=True)
+
+
+class _Formatter(argparse.RawDescriptionHelpFormatter):
+    """Knows the terminal's width by itself: argparse asks shutil for it, whose import takes longer than to read a model."""
+
+    def __init__(self, prog: str) -> None:
+        try:
+            columns = int(os.environ.get("COLUMNS", 0)) or os.get_terminal_size(sys.stdout.fileno()).columns
+        except (OSError, ValueError):
+            columns = 80
+        super().__init__(prog, width=columns - 2)
 
 
 def main(argv: list[str] | None = None) -> int:
@@ -96,7 +107,7 @@ def _forget_output() -> None:
 def _run(arguments: list[str], console: Console) -> int:
     verb = next((word for word in arguments if not word.startswith("-")), None)
     if verb in VERBS:
-        parser = _Parser(prog=f"cpr {verb}", formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)
+        parser = _Parser(prog=f"cpr {verb}", formatter_class=_Formatter, allow_abbrev=False)
         module = importlib.import_module("cpr.cli." + verb.replace("-", "_"))
         module.configure(parser)
         _common(parser)
@@ -133,7 +144,7 @@ def _top(verb: str | None, arguments: list[str], console: Console) -> int:
         usage="cpr VERB [ARGUMENTS]",
         description="Package a custom prediction routine, prove that it will work, and deploy it.",
         epilog=_verb_table(),
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        formatter_class=_Formatter,
         allow_abbrev=False,
     )
     parser.add_argument("--version", action="store_true", help="print the version and exit")

@@ -6,14 +6,12 @@ import json
 import re
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpr.errors import CprError, PredictorError
 
 
-@dataclass(frozen=True, slots=True)
-class Outcome:
+class Outcome(NamedTuple):
     """What a verb has to say.
 
     ``document`` is the JSON document without its ``schema`` key, ``text`` the same for a person. With ``ok`` false the exit
@@ -69,7 +67,8 @@ class Console:
         print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
 
     def _document(self, schema: str, document: Mapping[str, Any]) -> None:
-        print(json.dumps({"schema": schema, **document}, indent=2), flush=True)  # ASCII, so that every terminal can take it
+        # ASCII, so that every terminal can take it. Indented for people alone: that takes json ten times as long.
+        print(json.dumps({"schema": schema, **document}, indent=2 if sys.stdout.isatty() else None), flush=True)
 
 
 def _names(message: str, where: str) -> bool:

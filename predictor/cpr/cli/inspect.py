@@ -1,173 +1,166 @@
-"""``cpr inspect``: what a SavedModel, a bundle or a folder holds."""
+"""``cpr inspect``: what a SavedModel, a bundle or a folder holds, and what differs between two."""
 
 from __future__ import annotations
 
 import argparse
-import shlex
-from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from cpr.cli.console import Console, Outcome, size_text
+from cpr.cli.console import Console, Outcome
+from cpr.cli.names import printable
 from cpr.errors import UsageError
-from cpr.report import Finding
-from cpr.saved_model.reader import MetaGraph, Signature, TensorInfo
-from cpr.saved_model.requests import example_request
-from cpr.saved_model.survey import FoundModel, Survey, survey
-from cpr.storage import is_uri
-from cpr.storage.location import Location
+from cpr.saved_model.documents import signature_document
+from cpr.saved_model.operations import lowest
+from cpr.steps.inspect import compare, inspect
 
-_MOST_FILES, _MOST_OPS, _MOST_VARIABLES, _BAR = 12, 8, 8, 16
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+if TYPE_CHECKING:  # their modules are imported where they are needed: a script that asks for JSON waits for none of the text
+    from cpr.report import Finding
+    from cpr.saved_model.comparison import Comparison
+    from cpr.saved_model.reader import MetaGraph
+    from cpr.saved_model.survey import FoundModel, Survey
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
-        "Show what a SavedModel, a bundle or a folder with such holds: files, signatures, ops, variables, and what is wrong "
-        "with it. TensorFlow is not needed. Exit status 1: a model here cannot be loaded."
+        "Show what a SavedModel, a bundle or a folder with such holds: files, signatures, ops, variables, and what is wrong\n"
+        "with it. TensorFlow is not needed. From a bucket the small files alone are fetched, never the weights.\n"
+        "With a second place: what differs between the two models.\n"
+        "Exit status 1: a model here cannot be loaded. Differences between two models are no failure."
     )
-    parser.epilog = "example:\n  cpr inspect my_routine/model\n  cpr inspect dist/iris-1.0 --json"
-    parser.add_argument("path", metavar="PATH", help="the folder, or a saved_model.pb in it")
+    parser.epilog = (
+        "examples:\n"
+        "  cpr inspect my_routine/model\n"
+        "  cpr inspect gs://my-bucket/models/price/7 --json\n"
+        "  cpr inspect model --tensorflow 2.11\n"
+        "  cpr inspect models/price/6 models/price/7"
+    )
+    parser.add_argument("path", metavar="PATH_OR_URI", help="the folder, or a saved_model.pb in it; gs://, s3:// or file://")
+    parser.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to compare the first with")
+    parser.add_argument("--verify", action="store_true", help="recompute the checksum of every tensor; reads all weights")
+    parser.add_argument("--tensorflow", metavar="VERSION", help="say what this release of TensorFlow would refuse or not run")
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="another server that speaks the store's protocol, for gs:// and s3://"
+    )
 
 
 def run(args: argparse.Namespace, console: Console) -> Outcome:
-    found = survey(_folder(args.path))
-    return Outcome(_document(found), "\n".join(map(_printable, _text(found))), ok=found.ok)
+    if args.other is not None:
+        return _compared(args, console)
+    found = inspect(args.path, verify=args.verify, tensorflow=args.tensorflow, endpoint=args.endpoint, progress=console.note)
+    if console.json:
+        return Outcome(_document(found), "", ok=found.ok)
+    from cpr.cli.inspect_text import text
+
+    return Outcome({}, text(found), ok=found.ok)
 
 
-def _folder(place: str) -> str:
-    if not is_uri(place):
-        return place
-    location = Location.parse(place)
-    if location.bucket:
-        copy = "aws s3 cp --recursive" if location.scheme == "s3" else "gcloud storage cp -r"
-        raise UsageError("A bucket is not inspected in place.", f"Copy it first: `{copy} {shlex.quote(place)} FOLDER`.", place)
-    return location.path
+def _compared(args: argparse.Namespace, console: Console) -> Outcome:
+    for option, value in (("--verify", args.verify), ("--tensorflow", args.tensorflow)):
+        if value:
+            raise UsageError(f"{option} is for one model.", "Inspect the two models by themselves.", option)
+    compared = compare(args.path, args.other, endpoint=args.endpoint, progress=console.note)
+    if console.json:
+        return Outcome(_differences(compared), "")
+    from cpr.cli.compare_text import text
+
+    return Outcome({}, text(compared))
 
 
 def _document(found: Survey) -> dict[str, Any]:
     manifest = None if found.bundle is None else found.bundle.manifest
     return {
-        "path": _printable(str(found.path)),
+        "path": printable(found.origin),
         "bundle": None if manifest is None else {"name": manifest.name, "version": manifest.version, "digest": manifest.digest},
         "total_bytes": found.total_bytes,
-        "files": [{"path": _printable(path), "size": size} for path, size in found.files],
+        "files": [{"path": printable(path), "size": size} for path, size in found.files],
         "meta_graphs": [_meta_graph(graph, model) for model in found.models for graph in model.meta_graphs],
+        "models": [_model(model) for model in found.models],
         "findings": [_finding(finding) for finding in found.findings],
     }
 
 
 def _meta_graph(graph: MetaGraph, model: FoundModel) -> dict[str, Any]:
+    needs = lowest(graph.ops)
     return {
-        "path": _printable(model.where),
+        "path": printable(model.where),
         "tags": list(graph.tags),
         "tensorflow_version": graph.tensorflow_version,
-        "signatures": {
-            key: {
-                "method_name": signature.method_name,
-                "inputs": {name: _tensor(info) for name, info in signature.inputs.items()},
-                "outputs": {name: _tensor(info) for name, info in signature.outputs.items()},
-            }
-            for key, signature in graph.signatures.items()
-        },
+        "git_version": graph.git_version,
+        "minimum_tensorflow": needs.release,
+        "maximum_tensorflow": needs.until,
+        "minimum_tensorflow_ops": list(needs.ops),
+        "unknown_ops": [op for op in needs.unknown if op not in graph.functions],
+        "producer": graph.producer,
+        "min_consumer": graph.min_consumer,
+        "bad_consumers": list(graph.bad_consumers),
+        "stripped_default_attrs": graph.stripped_default_attrs,
+        "signatures": {key: signature_document(signature) for key, signature in graph.signatures.items()},
         "ops": dict(graph.ops),
+        "functions": dict(graph.functions),
+        "init_ops": list(graph.init_ops),
+        "objects": _objects(graph),
         "variables": [
-            {"name": variable.name, "dtype": variable.dtype, "shape": list(variable.shape), "bytes": variable.bytes}
+            {"name": variable.name, "dtype": variable.dtype, "shape": variable.shape, "bytes": variable.bytes}
             for variable in model.variables
         ],
         "assets": list(graph.assets),
     }
 
 
+def _objects(graph: MetaGraph) -> dict[str, Any] | None:
+    objects = graph.objects
+    if objects is None:
+        return None
+    return {
+        "maker": objects.maker,
+        "keras_version": objects.keras_version or None,
+        "keras_major": objects.keras_major or None,
+        "classes": dict(objects.classes),
+        "functions": objects.functions,
+        "variables": [
+            {
+                "name": variable.name,
+                "dtype": variable.dtype,
+                "shape": variable.shape,
+                "trainable": variable.trainable,
+                "path": variable.path or None,
+            }
+            for variable in objects.variables
+        ],
+    }
+
+
+def _model(model: FoundModel) -> dict[str, Any]:
+    fingerprint, warmup = model.fingerprint, model.warmup
+    return {
+        "path": printable(model.where),
+        "fingerprint": None
+        if fingerprint is None
+        else {
+            "saved_model_checksum": fingerprint.saved_model_checksum,
+            "graph_def_program_hash": fingerprint.graph_def_program_hash,
+            "signature_def_hash": fingerprint.signature_def_hash,
+            "saved_object_graph_hash": fingerprint.saved_object_graph_hash,
+            "checkpoint_hash": fingerprint.checkpoint_hash,
+            "uuid": fingerprint.uuid,
+            "version": fingerprint.version,
+        },
+        "warmup": None
+        if warmup is None
+        else {"records": warmup.records, "kinds": dict(warmup.kinds), "signatures": list(warmup.signatures)},
+    }
+
+
 def _finding(finding: Finding) -> dict[str, str]:
-    return {key: _printable(value) for key, value in finding.to_json().items()}
+    return {key: printable(value) for key, value in finding.to_json().items()}
 
 
-def _tensor(info: TensorInfo) -> dict[str, Any]:
-    rest = {"dtype": info.dtype, "shape": None if info.shape is None else list(info.shape)}
-    if info.kind is None:
-        return {"tensor": info.name, **rest}
-    return {"kind": info.kind, "components": [_tensor(component) for component in info.components], **rest}
-
-
-def _text(found: Survey) -> Iterator[str]:
-    what = ""
-    if found.bundle is not None:
-        what = f"bundle {found.bundle.manifest.name} {found.bundle.manifest.version}, "
-    count = len(found.files)
-    yield f"{found.path}: {what}{size_text(found.total_bytes)} in {count} file{'' if count == 1 else 's'}"
-    yield from _tree(found.files)
-    for model in found.models:
-        for graph in model.meta_graphs:
-            yield ""
-            place = "" if model.where == "." else f"{model.where}: "
-            written = f", written by TensorFlow {graph.tensorflow_version}" if graph.tensorflow_version else ""
-            yield f"{place}graph [{', '.join(graph.tags)}]{written}"
-            yield from _graph(graph, model)
-    if found.findings:
-        yield ""
-        for finding in found.findings:
-            yield f"{finding.severity.value} {finding.check} {finding.where}: {finding.message}"
-            yield f"  fix: {finding.remedy}"
-
-
-def _tree(files: tuple[tuple[str, int], ...]) -> Iterator[str]:
-    largest = sorted(files, key=lambda file: (-file[1], file[0]))[:_MOST_FILES]
-    shown = [file for file in files if file in set(largest)]
-    top = max((size for _, size in shown), default=0) or 1
-    for path, size in shown:
-        bar = "█" * round(_BAR * size / top)
-        yield f"  {size_text(size):>8}  {bar:<{_BAR}}  {path}"
-    if len(files) > len(shown):
-        rest = sum(size for _, size in files) - sum(size for _, size in shown)
-        yield f"  {size_text(rest):>8}  {'':<{_BAR}}  … {len(files) - len(shown)} smaller files"
-
-
-def _graph(graph: MetaGraph, model: FoundModel) -> Iterator[str]:
-    signatures = graph.callable_signatures
-    for key, signature in signatures.items():
-        yield f"  {key}  ({signature.method_name.removeprefix('tensorflow/serving/') or 'no method name'})"
-        yield from _signature(signature)
-        request = example_request(signatures, key)
-        if request is not None:
-            yield f"    request: {request}"
-    common = sorted(graph.ops.items(), key=lambda item: (-item[1], item[0]))[:_MOST_OPS]
-    more = ", …" if len(graph.ops) > _MOST_OPS else ""
-    yield f"  ops: {sum(graph.ops.values())} of {len(graph.ops)} kinds: {', '.join(f'{op} {n}' for op, n in common)}{more}"
-    variables = [variable for variable in model.variables if variable.name != _OBJECT_GRAPH]
-    if variables:
-        yield f"  variables: {len(variables)}, {size_text(sum(variable.bytes for variable in variables))}"
-        for variable in sorted(variables, key=lambda variable: -variable.bytes)[:_MOST_VARIABLES]:
-            name = variable.name.removesuffix("/.ATTRIBUTES/VARIABLE_VALUE")
-            yield f"    {size_text(variable.bytes):>8}  {name}  {variable.dtype}{_shape(variable.shape)}"
-        if len(variables) > _MOST_VARIABLES:
-            yield f"    {'':>8}  … {len(variables) - _MOST_VARIABLES} smaller ones"
-    if graph.assets:
-        yield f"  assets: {', '.join(graph.assets)}"
-
-
-def _signature(signature: Signature) -> Iterator[str]:
-    rows = [("in ", name, info) for name, info in signature.inputs.items()]
-    rows += [("out", name, info) for name, info in signature.outputs.items()]
-    width = max((len(name) for _, name, _ in rows), default=0)
-    for side, name, info in rows:
-        yield f"    {side} {name:<{width}}  {_type(info)}"
-
-
-def _type(info: TensorInfo) -> str:
-    if info.kind is None:
-        return f"{info.dtype}{_shape(info.shape)}"
-    return f"{info.kind} of {', '.join(_type(component) for component in info.components)}"
-
-
-def _shape(shape: tuple[int | None, ...] | None) -> str:
-    """``[?, 4]``; ``[…]`` for an unknown rank."""
-    if shape is None:
-        return "[…]"
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"
-
-
-def _printable(text: str) -> str:
-    """Names come from the model and the file system: a terminal must not obey them, and not every file name is Unicode."""
-    if text.isprintable():
-        return text
-    return "".join(char if char.isprintable() else char.encode("unicode_escape").decode("ascii") for char in text)
+def _differences(compared: Comparison) -> dict[str, Any]:
+    return {
+        "a": printable(compared.a.origin),
+        "b": printable(compared.b.origin),
+        "equal": compared.equal,
+        "differences": [
+            {"kind": each.kind, "where": printable(each.where), "a": each.a, "b": each.b} for each in compared.differences
+        ],
+        "unread": [printable(what) for what in compared.unread],
+    }

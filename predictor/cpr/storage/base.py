@@ -79,6 +79,10 @@ class Storage(Protocol):
         """Names of all objects below ``prefix``, which is empty or ends in a slash."""
         ...
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        """The same names, each with the size of its object in bytes."""
+        ...
+
     def folders(self, prefix: str) -> tuple[str, ...]:
         """The next part of the names below ``prefix``, where something lies below that too."""
         ...

@@ -120,10 +120,13 @@ class GoogleStorage:
             return True
 
     def list(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self._explained(""):
-            fields = "items(name),nextPageToken"
+            fields = "items(name,size),nextPageToken"
             for blob in self._bucket.list_blobs(prefix=prefix, fields=fields, timeout=_TIMEOUT, retry=self._ask):
-                yield blob.name
+                yield blob.name, int(blob.size or 0)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._explained(""):
@@ -188,8 +191,8 @@ class GoogleStorage:
             case api.Forbidden():
                 return StorageError(
                     f"These credentials may not do this in {bucket}: {detail}.",
-                    f"Ask for roles/storage.objectUser: `gcloud storage buckets add-iam-policy-binding {bucket} "
-                    "--member=user:YOU --role=roles/storage.objectUser`.",
+                    f"Ask for roles/storage.objectUser (objectViewer, where you only read): `gcloud storage buckets "
+                    f"add-iam-policy-binding {bucket} --member=user:YOU --role=roles/storage.objectUser`.",
                     uri,
                 )
             case OSError() if not isinstance(error, requests.RequestException):

@@ -98,6 +98,11 @@ class LocalStorage:
                     if not _in_progress(path):
                         yield path.relative_to(self._root).as_posix()
 
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        for name in self.list(prefix):
+            with self._explained(name), suppress(FileNotFoundError):  # gone since it was listed
+                yield name, self._path(name).stat().st_size
+
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._explained(prefix), suppress(FileNotFoundError):
             return tuple(sorted(entry.name for entry in os.scandir(self._path(prefix)) if entry.is_dir()))

@@ -133,10 +133,13 @@ class S3Storage:
             return True
 
     def list(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self.sizes(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
         with self._explained(""):
             for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
                 for item in page.get("Contents", ()):
-                    yield item["Key"]
+                    yield item["Key"], int(item["Size"])
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         found: list[str] = []
@@ -207,7 +210,8 @@ class S3Storage:
         if code in _REFUSED:
             return StorageError(
                 f"These credentials may not do this in {bucket}: {detail}.",
-                "Ask for s3:ListBucket on the bucket and s3:GetObject, s3:PutObject and s3:DeleteObject on its objects.",
+                "Ask for s3:ListBucket on the bucket and s3:GetObject on its objects; to publish, s3:PutObject and "
+                "s3:DeleteObject, too.",
                 uri,
             )
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
