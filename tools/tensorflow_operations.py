@@ -387,7 +387,7 @@ def write(records: list[Record], folder: Path) -> None:
         "libraries.txt": [*comment(LIBRARIES), *library_lines(records, releases, set().union(*known))],
     }
     for file, lines in tables.items():
-        count = sum(line[0] not in "#" and line.partition(" ")[0] not in HEADINGS for line in lines)
+        count = sum(line[0] != "#" and line.partition(" ")[0] not in HEADINGS for line in lines)
         (folder / file).write_text("\n".join([*lines, f"end {count}", ""]), encoding="utf-8")
         print(f"{folder / file}: {count} lines")
 

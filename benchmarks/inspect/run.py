@@ -35,7 +35,7 @@ class Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     default = Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "cpr-benchmarks"
-    parser.add_argument("--cache", type=Path, default=default, help="where the models are kept (1.2 GB; default: %(default)s)")
+    parser.add_argument("--cache", type=Path, default=default, help="where the models are kept (1.1 GB; default: %(default)s)")
     parser.add_argument("--rounds", type=int, default=ROUNDS)
     args = parser.parse_args()
     args.cache.mkdir(parents=True, exist_ok=True)
@@ -108,7 +108,7 @@ def measured(commands: Mapping[str, Sequence[str | Path]], rounds: int) -> dict[
                 raise SystemExit(f"{name} ended with status {status}:\n{done.stderr}")
             if number:
                 found[name].append((float(seconds), float(processor), int(kib) / 1024))
-    return {name: Figures(*(statistics.median(column) for column in zip(*pairs))) for name, pairs in found.items()}  # noqa: B905
+    return {name: Figures(*(statistics.median(column) for column in zip(*pairs, strict=True))) for name, pairs in found.items()}
 
 
 def table(figures: Mapping[str, Figures], base: str = BARE) -> str:

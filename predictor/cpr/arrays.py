@@ -5,6 +5,7 @@ What a file says of its own size is checked against its real one before a byte o
 
 from __future__ import annotations
 
+import errno
 import math
 import os
 import secrets
@@ -30,6 +31,8 @@ def read_array(path: Path, key: str | None = None) -> Any:
     Without ``key`` a ``.npz`` must hold one array. ``RequestError`` for a file that is neither, is cut short, holds Python
     objects, or lacks the key; ``OSError`` where it cannot be opened.
     """
+    if path.exists() and not path.is_file() and not path.is_dir():  # a pipe would be waited for
+        raise RequestError(f"{path} is no file, but a pipe or a device.", "Save the array to a file first.", str(path))
     with open(path, "rb") as stream:
         mark = stream.read(len(_NPY_MARK))
         stream.seek(0)
@@ -64,6 +67,8 @@ def write_arrays(folder: Path, arrays: Mapping[str, Any], *, overwrite: bool = F
             path.replace(paths[name])
     except OSError as error:
         remedy = "Free some space, or name a folder where you may write."
+        if error.errno == errno.ENAMETOOLONG:
+            remedy = "Take --json without --output-dir: it has every output, whatever its name."
         raise OutputError(f"The outputs cannot be written: {error.strerror or error}.", remedy, str(folder)) from None
     finally:
         for path in beside.values():

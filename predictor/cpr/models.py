@@ -16,22 +16,37 @@ from typing import TYPE_CHECKING, Any
 
 from cpr.errors import CprError, ModelError, RequestError
 from cpr.interface.choosing import choose_signature
-from cpr.interface.locate import find_saved_model, is_saved_model, search
+from cpr.interface.locate import GRAPH_NAMES, find_saved_model, is_saved_model, search
 from cpr.manifest import MANIFEST_NAME
 from cpr.project import is_project
 from cpr.report import Severity
+from cpr.saved_model import kinds
 from cpr.storage import is_uri
 
 if TYPE_CHECKING:
     from cpr.interface._session import SessionModel
-    from cpr.interface._tensorflow import Model, Signature
+    from cpr.interface._signature import Signature
+    from cpr.interface._tensorflow import Model
     from cpr.interface.columns import Tensor
 
-_NOT_FOUND, _FAILED_PRECONDITION, _UNIMPLEMENTED = 5, 9, 12
+_DEADLINE, _NOT_FOUND, _FAILED_PRECONDITION, _UNIMPLEMENTED = 4, 5, 9, 12
 """Codes of TensorFlow's errors (``tensorflow/tsl/protobuf/error_codes.proto``) that no other values would avoid."""
 
-_OF_FILES = frozenset(f"CPR{number}" for number in (603, 604, 605, 606, 607, 610, 612, 613, 615))
-_OF_OPERATIONS = ("CPR621", "CPR622")
+_LONGEST = 60
+"""Seconds that a row of zeros may take: as long as the platform waited for an answer."""
+
+_OF_FILES = (
+    kinds.GRAPH_UNREADABLE,
+    kinds.LFS_POINTER,
+    kinds.WEIGHTS_MISSING,
+    kinds.WEIGHTS_CUT,
+    kinds.INDEX_UNREADABLE,
+    kinds.ASSET_MISSING,
+    kinds.OTHER_FORM,
+    kinds.WEIGHTS_ALTERED,
+    kinds.FOREIGN_WEIGHTS,
+)
+_OF_OPERATIONS = (kinds.NEWER_OPERATION, kinds.CUSTOM_OPERATION)
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,21 +165,21 @@ class LoadedModel:
 
         Unknown dimensions are 1, texts are empty. Values that a graph refuses prove nothing, so only what no other values
         would avoid counts as failed: an operation without a kernel here, variables or tables that nobody has filled, a
-        placeholder that the signature does not feed. What TensorFlow 1 wrote is run in a session, as servers run it: loading
-        it as objects fills tables that its export forgot.
+        placeholder that the signature does not feed, an input queue whose next element never comes. What TensorFlow 1 wrote
+        is run in a session, as servers run it: loading it as objects fills tables that its export forgot.
         """
         in_session = getattr(self._model, "is_tf1", False)
         signatures = self._in_session().signatures if in_session else self.signatures
         return tuple(_checked(signature) for signature in signatures.values())
 
     def _in_session(self) -> SessionModel:
-        from cpr.interface._session import SessionModel
+        from cpr.interface._session import SessionModel, closed
 
         if isinstance(self._model, SessionModel):
             return self._model
         with self._lock:
             if self._closed:
-                raise ModelError("The model was closed.", "Load it again, or close it after its last use.", str(self.path))
+                raise closed(str(self.path))
             if self._second is None:
                 second = _load(self.path, self.tags, "session")
                 assert isinstance(second, SessionModel)
@@ -197,8 +212,9 @@ def true_cause(folder: Path, error: ModelError) -> ModelError:
         findings = survey(folder, tensorflow=version or None).findings
     except CprError:
         return error
-    broken = [finding for finding in findings if finding.severity is Severity.ERROR and finding.check in _OF_FILES]
-    lacking = [finding for finding in findings if finding.check in _OF_OPERATIONS and "no operation" in error.message]
+    of_files, of_operations = ({kind.id for kind in some} for some in (_OF_FILES, _OF_OPERATIONS))
+    broken = [finding for finding in findings if finding.severity is Severity.ERROR and finding.check in of_files]
+    lacking = [finding for finding in findings if finding.check in of_operations and "no operation" in error.message]
     for finding in broken + lacking:
         place = "" if finding.where == "." else f"{finding.where}: "
         return ModelError(f"The SavedModel {folder} cannot be loaded. {place}{finding.message}", finding.remedy, str(folder))
@@ -221,7 +237,7 @@ def _folder(path: Path | str) -> Path:
     if is_uri(str(path)):
         raise ModelError(f"{path} is not on this machine.", "Copy the folder here first, and name the copy.", str(path))
     place = Path(path)
-    if place.name in ("saved_model.pb", "saved_model.pbtxt") and place.is_file():
+    if place.name in GRAPH_NAMES and place.is_file():
         place = place.parent
     if place.is_file():
         raise ModelError(
@@ -325,8 +341,11 @@ def _checked(signature: Signature) -> SignatureCheck:
         if _is_composite(tensor) or feeds.get(tensor.name, 0) is None:
             return SignatureCheck(signature.name, None, f"not tried: {tensor.name!r} is of type {tensor.dtype}")
     try:
-        signature.run(feeds)
+        signature.run(feeds, _LONGEST * 1000)
     except (ModelError, RequestError) as error:
+        if getattr(error.__cause__, "error_code", None) == _DEADLINE:
+            cause = f"no answer within {_LONGEST} seconds, as where it waits for an input queue that only the training fills"
+            return SignatureCheck(signature.name, False, cause)
         if _proves(error, signature):
             return SignatureCheck(signature.name, False, error.message)
         return SignatureCheck(signature.name, None, f"not proved: it does not take zeros. {error.message}")

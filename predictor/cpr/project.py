@@ -14,6 +14,7 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.config import Value, read_mapping
 from cpr.errors import ProjectError
+from cpr.interface.locate import is_saved_model
 from cpr.manifest import EXAMPLES_NAME, MODEL_DIR, ClassRef
 
 PROJECT_NAME = "routine.yaml"
@@ -280,7 +281,7 @@ class _Reader:
             raise self._error(
                 "saved_model", f"names {text!r}, which is outside {model_dir.name}", "Name a folder below model_dir, or `.`."
             )
-        if not any((path / name).is_file() for name in ("saved_model.pb", "saved_model.pbtxt")):
+        if not is_saved_model(path):
             raise self._error(
                 "saved_model",
                 f"names {text!r}, and {path.relative_to(self.root)} holds no saved_model.pb",

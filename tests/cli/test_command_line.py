@@ -14,7 +14,8 @@ from support.routines import CONFIG, write_routine
 
 from cpr import __version__
 from cpr.cli import VERBS
-from cpr.cli.console import printable, size_text
+from cpr.cli.console import size_text
+from cpr.cli.names import printable_lines
 
 
 def test_help_names_every_verb() -> None:
@@ -86,7 +87,7 @@ def test_a_reader_that_leaves_is_no_error(tiny: Path) -> None:
 
 @pytest.mark.skipif(not Path("/dev/full").exists(), reason="this system has no /dev/full")
 def test_a_full_standard_output_is_told(tiny: Path) -> None:
-    for arguments in (["--help"], ["build", str(tiny)]):
+    for arguments in (["--help"], ["build", str(tiny)], ["build", str(tiny), "--json"], ["build", "nowhere", "--json"]):
         with open("/dev/full", "w") as full:
             done = subprocess.run([sys.executable, "-m", "cpr", *arguments], stdout=full, stderr=subprocess.PIPE, text=True)
         assert done.returncode == 1
@@ -94,11 +95,31 @@ def test_a_full_standard_output_is_told(tiny: Path) -> None:
         assert "Traceback" not in done.stderr
 
 
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_closed_stream_is_no_error(tiny: Path, closed: str) -> None:
+    done = subprocess.run(f"{sys.executable} -m cpr build {tiny} {closed}", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_what_goes_to_a_closed_stream_goes_nowhere_else() -> None:
+    done = subprocess.run(f"{sys.executable} -m cpr inspect nowhere 2>&-", shell=True, capture_output=True, text=True)
+    assert (done.returncode, done.stdout) == (1, "")
+
+
 def test_a_terminal_that_lacks_characters(tmp_path: Path) -> None:
     ran = cpr("build", tmp_path / "höhle", env={"PYTHONIOENCODING": "ascii", "LC_ALL": "C"})
     assert ran.status == 1
     assert "h\\xf6hle" in ran.err
     assert cpr("--json", "build", tmp_path / "höhle").error["where"].endswith("höhle")
+
+
+def test_a_line_end_in_a_name_is_none_of_the_message(tmp_path: Path) -> None:
+    for arguments in (("inspect", "no\nfix: me"), ("inspect", tmp_path / "a\nfile"), ("predict", "no\nthing", "--check")):
+        (tmp_path / "a\nfile").touch()
+        ran = cpr(*arguments)
+        assert ran.status == 1
+        assert len(ran.err.splitlines()) == 2, ran.err
+        assert "\\n" in ran.err.splitlines()[0]
 
 
 def test_the_place_is_told_unless_the_message_names_it(tmp_path: Path) -> None:
@@ -181,7 +202,7 @@ def test_a_bundle_that_is_built_again_stays_proved(tiny: Path) -> None:
 
 
 def test_what_a_terminal_would_act_on_is_written_out() -> None:
-    assert printable("a\x1b[31mb\r\nc") == "a\\x1b[31mb\\r\nc"
+    assert printable_lines("a\x1b[31mb\r\nc") == "a\\x1b[31mb\\r\nc"
 
 
 @pytest.mark.parametrize(

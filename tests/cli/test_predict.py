@@ -103,6 +103,12 @@ def test_files_of_arrays_go_in(models: Path, predict: Predict, tmp_path: Path) -
     assert predict(place, "--json", "--input", f"x=@{tmp_path / 'x[rows].npy'}").document["predictions"] == [3.0]
 
 
+def test_the_folder_of_a_user_that_there_is_not(predict: Predict, tmp_path: Path) -> None:
+    ran = predict(tmp_path, "--input", "x=@~nobody_of_this_name/x.npy")
+    assert ran.status == 2
+    assert "~nobody_of_this_name/x.npy: The file of the input 'x' cannot be read" in ran.err
+
+
 def test_texts_from_a_file(models: Path, predict: Predict, tmp_path: Path) -> None:
     np.savez(tmp_path / "t.npz", text=np.array(["é", "b"]), count=np.array([1.0, 2.0]))
     file = tmp_path / "t.npz"
@@ -168,9 +174,9 @@ def test_the_place_may_stand_behind_the_inputs(models: Path, predict: Predict) -
         (["x=@data.npz"], 1, "several arrays: a, b", "[a]"),
         (["x=@lies.npy"], 1, "Its header says 4000000 bytes of values, and there are 4", "numpy.save"),
         (["x=@code.npy"], 1, "Python objects (pickle)", "astype(str)"),
-        (["y=[[1, 2]]"], 1, "has no input 'y'; its inputs are: x (float32 [any, 2])", ""),
+        (["y=[[1, 2]]"], 1, "has no input 'y'; its inputs are: x (float32 [?, 2])", ""),
         ([], 1, "The input 'x' of the signature 'only' is missing", ""),
-        (["x=[[1, 2, 3]]"], 1, "its shape is [1, 3] where [any, 2] is expected", "Pass float32 [any, 2]"),
+        (["x=[[1, 2, 3]]"], 1, "its shape is [1, 3] where [?, 2] is expected", "Pass float32 [?, 2]"),
         (['x=[["a", "b"]]'], 1, "the text 'a' where float32 is expected", ""),
         (["x=[[1e39, 1]]"], 1, "1e+39 is out of range for float32", ""),
     ],

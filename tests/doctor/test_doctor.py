@@ -36,7 +36,7 @@ def doctor(environment=None, *arguments, status=0, path=None):
 
 def distribution(folder, name, version):
     """A distribution's metadata as pip leaves it, found before the real one."""
-    info = folder / f"{name}-{version}.dist-info"
+    info = folder / f"{name.replace('-', '_')}-{version}.dist-info"
     info.mkdir(parents=True)
     (info / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n")
     return folder

@@ -2,6 +2,7 @@
 
 import concurrent.futures
 import gc
+import os
 import shutil
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import sys
 import numpy as np
 import pytest
 from support.carried_dtypes import DTYPES
+from support.command import cpr, give_up_reading_everything
 
 from cpr.errors import ModelError, RequestError
 from cpr.interface import SavedModelPredictor, _tensorflow
@@ -291,6 +293,23 @@ def test_damaged_weights_are_told_by_their_cause(models, tmp_path, name, damage,
     assert (
         "git lfs pull" in caught.value.remedy if "pointer" in damage else "copy its whole folder again" in caught.value.remedy
     )
+
+
+@pytest.mark.parametrize("file", [INDEX, SHARD])
+def test_a_pipe_among_the_weights_is_not_waited_for(models, tmp_path, file):
+    shutil.copytree(models / "linear" / "saved_model", tmp_path / "m")
+    (tmp_path / "m" / file).unlink()
+    os.mkfifo(tmp_path / "m" / file)
+    with pytest.raises(ModelError, match=f"{file} is no file but a pipe"):
+        _tensorflow.load(str(tmp_path / "m"))
+
+
+def test_weights_that_may_not_be_read_are_told(models, tmp_path):
+    shutil.copytree(models / "linear" / "saved_model", tmp_path / "m")
+    (tmp_path / "m" / SHARD).chmod(0)
+    ran = cpr("predict", tmp_path / "m", "--check", preexec=give_up_reading_everything)
+    assert ran.status == 1
+    assert f"{SHARD} may not be read" in ran.err and "permissions" in ran.err
 
 
 @pytest.mark.parametrize("name", ["lookup", "tensorflow1_table"])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import pickle
 import struct
 import zipfile
@@ -94,6 +95,12 @@ def test_files_that_lie_or_hold_code_are_refused(tmp_path: Path, content: bytes,
     assert not Path("/tmp/cpr-unpickled").exists()
 
 
+def test_a_pipe_is_not_waited_for(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "a.npy")
+    with pytest.raises(RequestError, match="no file, but a pipe"):
+        read_array(tmp_path / "a.npy")
+
+
 def test_the_same_inside_a_npz(tmp_path: Path) -> None:
     with zipfile.ZipFile(tmp_path / "a.npz", "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("huge.npy", npy(header("'<f8'", "(1000000000000,)"), b"\0" * 8))
@@ -181,8 +188,9 @@ def test_a_place_that_cannot_be_written_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
     with pytest.raises(OutputError, match="cannot be written"):
         write_arrays(tmp_path / "file", {"y": np.ones(1)})
-    with pytest.raises(OutputError, match="cannot be written"):
+    with pytest.raises(OutputError, match="cannot be written") as caught:
         write_arrays(tmp_path, {"y" * 300: np.ones(1)})
+    assert "--json" in caught.value.remedy
     (tmp_path / "y.npy").mkdir()
     with pytest.raises(OutputError, match="cannot be written"):
         write_arrays(tmp_path, {"y": np.ones(1)}, overwrite=True)

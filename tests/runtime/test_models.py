@@ -58,9 +58,9 @@ def test_arrays_go_in_and_out_by_name(models: Path, loader: str) -> None:
     ("name", "inputs", "message", "remedy"),
     [
         ("mixed", {"text": ["a"]}, "The input 'count' of the signature 'serving_default' is missing", "Pass a value for each"),
-        ("mixed", {"text": ["a"], "cuont": [1]}, "has no input 'cuont'; its inputs are: count (int64 [any]), text", "'count'?"),
-        ("mixed", {"text": [1], "count": [1]}, "The input 'text': the number 1 where string is expected", "Pass string [any]"),
-        ("linear", {"x": [[1, 2, 3]]}, "its shape is [1, 3] where [any, 2] is expected", "Pass float32 [any, 2]"),
+        ("mixed", {"text": ["a"], "cuont": [1]}, "has no input 'cuont'; its inputs are: count (int64 [?]), text", "'count'?"),
+        ("mixed", {"text": [1], "count": [1]}, "The input 'text': the number 1 where string is expected", "Pass string [?]"),
+        ("linear", {"x": [[1, 2, 3]]}, "its shape is [1, 3] where [?, 2] is expected", "Pass float32 [?, 2]"),
         ("fixed_batch", {"x": [1]}, "its shape is [1] where [2]", "float32 [2]"),
         ("several", [1], "no mapping", "{'x': …}"),
     ],
@@ -122,7 +122,7 @@ def test_tensors_of_what_tensorflow_2_wrote(models: Path) -> None:
         ({"x": [1]}, ["y:0"], "'x' is an operation; its tensors are x:0", "Name a tensor"),
         ({"weights:0": [1]}, ["y:0"], "no tensor 'weights:0'", "weight:0"),
         ({"init": 1}, ["y:0"], "'init' is an operation; it has no tensor", "Name a tensor"),
-        ({"x:0": ["a"]}, ["y:0"], "The tensor 'x:0': the text 'a' where float32", "Pass float32 [any]"),
+        ({"x:0": ["a"]}, ["y:0"], "The tensor 'x:0': the text 'a' where float32", "Pass float32 [?]"),
     ],
 )
 def test_names_that_are_not_there_show_those_that_are(
@@ -227,6 +227,12 @@ def test_a_placeholder_that_nobody_feeds_fails(models: Path) -> None:
     found = checked(models, "tensorflow1_unfed")
     assert found["serving_default"] == (True, "")
     assert found["rated"][0] is False and "placeholder tensor 'rate'" in found["rated"][1]
+
+
+def test_a_queue_that_nobody_fills_is_not_waited_for(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("cpr.models._LONGEST", 1)
+    found = checked(models, "tensorflow1_waiting")
+    assert found["serving_default"][0] is False and "no answer within 1 seconds" in found["serving_default"][1]
 
 
 def test_composite_tensors_are_not_tried(models: Path) -> None:

@@ -2,6 +2,7 @@
 
 import fcntl
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import dataclass
@@ -69,3 +70,13 @@ def worker_id(request):
 def models(tensorflow_says):
     """The folder whose sub-folders are the models."""
     return tensorflow_says.folder
+
+
+@pytest.fixture
+def copy(models, tmp_path):
+    """A copy of one of the models, which a test may alter."""
+
+    def make(name, to="model"):
+        return shutil.copytree(models / name, tmp_path / to)
+
+    return make

@@ -142,6 +142,38 @@ def make_sound_layer_norm(path):
     module(path, run, numbers(None, 6))
 
 
+def make_sound_objects(path):
+    """A graph of TensorFlow 1 whose checkpoint is one of objects, as Keras of TensorFlow 1.15 exports them."""
+
+    def build():
+        x = placeholder()
+        return {"x": x}, {"y": x * v1.get_variable("weights", [2], initializer=v1.ones_initializer(), use_resource=True)}
+
+    session(path, build)
+    tf.raw_ops.SaveV2(
+        prefix=str(Path(path, "variables", "variables")),
+        tensor_names=["_CHECKPOINTABLE_OBJECT_GRAPH", "weights"],
+        shape_and_slices=["", ""],
+        tensors=[b"", np.ones([2], np.float32)],
+    )
+
+
+def make_sound_examples(path):
+    """Signatures that parse ``tf.Example``, as an Estimator's do."""
+    with tf.Graph().as_default(), v1.Session() as run:
+        examples = v1.placeholder(tf.string, [None], "examples")
+        x = tf.io.parse_example(examples, {"x": tf.io.FixedLenFeature([], tf.float32, 0.0)})["x"]
+        build = v1.saved_model
+        definitions = {
+            "classification": build.classification_signature_def(examples, None, tf.stack([x, 1 - x], 1)),
+            "regression": build.regression_signature_def(examples, x),
+            "serving_default": build.predict_signature_def({"examples": examples}, {"x": x}),
+        }
+        builder = build.Builder(path)
+        builder.add_meta_graph_and_variables(run, ["serve"], definitions)
+        builder.save()
+
+
 # -- a training graph where a serving graph belongs
 
 
@@ -595,7 +627,8 @@ def batch(info, rows):
     count = len(rows) if shape[0] < 0 else shape[0]
     inner = [max(size, 1) for size in shape[1:]]
     if dtype is object:
-        return np.full([count, *inner], JPEG if "image" in info.name else b"1")
+        text = JPEG if "image" in info.name else b"" if "examples" in info.name else b"1"
+        return np.full([count, *inner], text)
     varied = np.arange(np.prod(inner, dtype=int)).reshape(inner)
     return np.stack([(varied * rows[index % len(rows)] + 1).astype(dtype) for index in range(count)])
 

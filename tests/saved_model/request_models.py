@@ -7,6 +7,7 @@ import contextlib
 from pathlib import Path
 
 import tensorflow as tf
+from protobuf_fields import within
 from tensorflow.core.protobuf import saved_model_pb2
 from tensorflow.python.framework import function as tf1_function
 
@@ -410,24 +411,19 @@ def make_versions(path):
     file.write_bytes(model.SerializeToString())
 
 
-def message(number, content):
-    """A field of type message, bytes or string; content below 128 bytes."""
-    return bytes([number << 3 | 2, len(content)]) + content
-
-
 def asked(signature):
     """A request with a ``ModelSpec``."""
-    return message(1, message(1, b"model") + (message(3, signature) if signature else b""))
+    return within(1, within(1, b"model") + (within(3, signature) if signature else b""))
 
 
 WARMUP = (
-    message(6, message(1, asked(b"mixed") + message(2, b"") + message(3, b"y"))),
-    message(6, message(1, asked(b""))),
-    message(1, b"") + message(2, message(1, asked(b"classes"))),
-    message(3, message(1, asked(b"amounts")) + message(2, b"")),
-    message(4, message(1, message(1, asked(b"one")) + message(1, asked(b"two") + message(2, b"method")))),
-    message(5, message(1, asked(b"ignored"))),
-    message(7, message(1, asked(b"first")) + message(1, asked(b"second"))),
+    within(6, within(1, asked(b"mixed") + within(2, b"") + within(3, b"y"))),
+    within(6, within(1, asked(b""))),
+    within(1, b"") + within(2, within(1, asked(b"classes"))),
+    within(3, within(1, asked(b"amounts")) + within(2, b"")),
+    within(4, within(1, within(1, asked(b"one")) + within(1, asked(b"two") + within(2, b"method")))),
+    within(5, within(1, asked(b"ignored"))),
+    within(7, within(1, asked(b"first")) + within(1, asked(b"second"))),
     b"",
 )
 """``PredictionLog`` messages: predict (twice), classify, regress, multi-inference, session run, streamed predict, none."""

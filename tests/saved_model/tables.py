@@ -1,6 +1,7 @@
 """Writes tables as LevelDB's, sound and broken ones, and what a checkpoint's index has in them."""
 
 import google_crc32c
+from protobuf_fields import number, varint, within
 
 MAGIC = (0xDB4775248B80FB57).to_bytes(8, "little")
 
@@ -10,26 +11,6 @@ PLAIN, SNAPPY = b"\0", b"\1"
 def masked_crc32c(content):
     crc = google_crc32c.value(content)
     return (((crc >> 15) | (crc << 17)) + 0xA282EAD8) & 0xFFFFFFFF
-
-
-def varint(value):
-    value &= (1 << 64) - 1
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def within(number, content):
-    """A length-delimited field of a protocol buffer."""
-    return varint(number << 3 | 2) + varint(len(content)) + content
-
-
-def number(field, value):
-    """A field of type ``varint``."""
-    return varint(field << 3) + varint(value)
 
 
 def pair(key, value, shared=0):

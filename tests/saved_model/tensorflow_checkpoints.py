@@ -4,7 +4,6 @@
 its shards are the checkpoints, ``FOLDER/says.json`` the facts.
 """
 
-import contextlib
 import json
 import os
 import random
@@ -19,8 +18,9 @@ import google_crc32c
 import keras
 import numpy as np
 import tensorflow as tf
-from tables import entry, header, masked_crc32c, number, varint, within, written
-from tensorflow.core.protobuf import saved_model_pb2
+from altered_files import flipped
+from protobuf_fields import number, varint, within
+from tables import entry, header, masked_crc32c, written
 
 from cpr.saved_model.checkpoint import read_checkpoint_index
 from cpr.saved_model.sstable import entries
@@ -125,19 +125,6 @@ def places(size, chance):
     """Some of the offsets in ``size`` bytes."""
     some = {0, 1, size - 2, size - 1, *(chance.randrange(size) for _ in range(POSITIONS) if size)}
     return sorted(place for place in some if 0 <= place < size)
-
-
-@contextlib.contextmanager
-def flipped(path, position, flip):
-    """The file with some bits of one byte changed."""
-    with open(path, "r+b", buffering=0) as file:
-        file.seek(position)
-        byte = file.read(1)[0]
-        file.seek(position)
-        file.write(bytes([byte ^ flip]))
-        yield
-        file.seek(position)
-        file.write(bytes([byte]))
 
 
 def refused(path, tensors):
@@ -255,7 +242,7 @@ def big_endian_text(texts):
 
 
 def make_export(path):
-    """What ``Model.export`` of Keras 3 stores twice; several of its variables are all zero. Returns what it calls them."""
+    """What ``Model.export`` of Keras 3 stores twice; several of its variables are all zero."""
     keras.utils.set_random_seed(1)
     model = keras.Sequential(
         [
@@ -267,14 +254,6 @@ def make_export(path):
         ]
     )
     model.export(path, verbose=False)
-    saved = saved_model_pb2.SavedModel.FromString((path / "saved_model.pb").read_bytes())
-    nodes = saved.meta_graphs[0].object_graph_def.nodes
-    lists = {child.local_name: nodes[child.node_id].children for child in nodes[0].children}
-    return {
-        f"{name}/{child.local_name}": nodes[child.node_id].variable.name
-        for name in ("variables", "_all_variables")
-        for child in lists[name]
-    }
 
 
 def make_export_of_another(path):

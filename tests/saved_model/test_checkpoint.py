@@ -3,7 +3,8 @@
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tables import MAGIC, block, entry, header, masked_crc32c, number, pair, table, varint, within, written
+from protobuf_fields import number, varint, within
+from tables import MAGIC, block, entry, header, masked_crc32c, pair, table, written
 
 from cpr.errors import ModelError
 from cpr.saved_model import read_checkpoint_index

@@ -1,11 +1,12 @@
 """The weights' checksums made again: TensorFlow wrote them, and its reader says which altered byte breaks which tensor."""
 
-import contextlib
 import shutil
 from pathlib import Path
 
 import pytest
-from tables import entry, header, masked_crc32c, varint, written
+from altered_files import flipped
+from protobuf_fields import varint
+from tables import entry, header, masked_crc32c, written
 
 from cpr.errors import ModelError
 from cpr.saved_model import read_checkpoint_index
@@ -37,19 +38,6 @@ def copy(checkpoints, tmp_path):
         return read_checkpoint_index(tmp_path / name / "variables.index")
 
     return copied
-
-
-@contextlib.contextmanager
-def flipped(path, position, flip):
-    """The file with some bits of one byte changed."""
-    with open(path, "r+b", buffering=0) as file:
-        file.seek(position)
-        byte = file.read(1)[0]
-        file.seek(position)
-        file.write(bytes([byte ^ flip]))
-        yield
-        file.seek(position)
-        file.write(bytes([byte]))
 
 
 @pytest.mark.parametrize("name", CHECKPOINTS)

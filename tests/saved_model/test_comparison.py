@@ -202,3 +202,9 @@ def test_names_are_not_obeyed_by_a_terminal(models, tmp_path):
     assert "\x1b" not in ran.out
     assert "+ \\x1b[2Jing_default(" in ran.out
     assert "+ a\\nb  0 B" in ran.out
+
+
+def test_tensorflow_s_own_hooks_are_no_signatures(models):
+    compared = package.compare(models / "tf1_constant", models / "module")
+    assert {each.where for each in compared.differences if each.kind.startswith("signature")} >= {"mixed"}
+    assert not any("__saved_model" in each.where for each in compared.differences)

@@ -38,6 +38,28 @@ def test_what_is_called_broken_among_faulty_models_is_what_tensorflow_does_not_l
 
 
 @pytest.mark.parametrize(
+    ("damage", "model", "check"),
+    [
+        ("graph_empty", "module", "CPR603"),
+        ("graph_cut", "tf1_constant", "CPR603"),
+        ("weights_pointer", "module", "CPR604"),
+        ("index_missing", "module", "CPR605"),
+        ("index_missing", "tf1_builder", "CPR605"),
+        ("weights_missing", "vocabulary", "CPR605"),
+        ("weights_cut", "module", "CPR606"),
+        ("index_cut", "module", "CPR607"),
+        ("index_altered", "tf1_builder", "CPR607"),
+        ("assets_missing", "vocabulary", "CPR610"),
+        ("assets_missing", "tf1_builder", "CPR610"),
+    ],
+)
+def test_each_damage_has_its_own_finding(models, damage, model, check):
+    here = checks(models / "broken" / damage / model)
+    assert here.count(check) == 1
+    assert set(here) - {check} <= set(checks(models / "broken" / "whole" / model))
+
+
+@pytest.mark.parametrize(
     "name", ["keras", "module", "no_variables", "tf1_builder", "tf1_composite", "tf1_constant", "vocabulary"]
 )
 def test_an_ordinary_export_has_nothing_but_notes(models, name):

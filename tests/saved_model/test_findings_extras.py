@@ -4,6 +4,7 @@ import shutil
 import struct
 
 import pytest
+from protobuf_fields import within
 from support.surveyed import found, ranked
 
 from cpr.saved_model.crc32c import masked_crc32c
@@ -16,13 +17,9 @@ def folder(models, tmp_path):
     return shutil.copytree(models / "vocabulary", tmp_path / "model")
 
 
-def field(number, content):
-    return bytes([number << 3 | 2, len(content)]) + content
-
-
 def warm_up(folder, signature, count=1):
     """TFRecords of ``PredictionLog { predict_log { request { model_spec { signature_name } } } }``."""
-    log = field(6, field(1, field(1, field(3, signature.encode()))))
+    log = within(6, within(1, within(1, within(3, signature.encode()))))
     length = struct.pack("<Q", len(log))
     record = length + struct.pack("<I", masked_crc32c(length)) + log + struct.pack("<I", masked_crc32c(log))
     (folder / REQUESTS).parent.mkdir(exist_ok=True)

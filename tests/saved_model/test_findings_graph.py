@@ -2,32 +2,7 @@
 
 import shutil
 
-import pytest
 from support.surveyed import checks, found, ranked
-
-
-@pytest.fixture
-def copy(models, tmp_path):
-    def make(name, to="model"):
-        shutil.copytree(models / name, tmp_path / to)
-        return tmp_path / to
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("damage", "model", "check"),
-    [
-        ("graph_empty", "module", "CPR603"),
-        ("graph_cut", "tf1_constant", "CPR603"),
-        ("assets_missing", "vocabulary", "CPR610"),
-        ("assets_missing", "tf1_builder", "CPR610"),
-    ],
-)
-def test_each_damage_has_its_own_finding(models, damage, model, check):
-    here = checks(models / "broken" / damage / model)
-    assert here.count(check) == 1
-    assert set(here) - {check} <= set(checks(models / "broken" / "whole" / model))
 
 
 def test_a_binary_graph_named_as_text(copy):

@@ -95,6 +95,15 @@ def test_the_optimizer_s_state(faulty):
     assert ranked(folder / "sound_keras", "CPR633") == []
 
 
+def test_the_remedy_for_an_optimizer_in_a_graph_of_tensorflow_1(faulty):
+    folder, _ = faulty
+    (objects,) = found(folder / "sound_saved_keras", "CPR633")
+    (graph,) = found(folder / "trained_here", "CPR633")
+    assert "Model.export" in objects.remedy
+    assert "Model.export" not in graph.remedy
+    assert "restore the checkpoint" in graph.remedy
+
+
 def test_variables_that_are_stored_twice(faulty, models):
     folder, _ = faulty
     (finding,) = found(folder / "sound_keras", "CPR634")

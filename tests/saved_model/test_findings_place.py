@@ -1,5 +1,6 @@
 """CPR601 and CPR602: folders that hold no SavedModel, or hold it elsewhere."""
 
+import os
 import shutil
 from pathlib import Path
 
@@ -117,6 +118,13 @@ def test_a_folder_that_only_has_the_name_of_a_part(copy, tmp_path):
     assert checks(tmp_path / "variables") == []
 
 
+def test_a_file_inside_the_model(copy):
+    folder = copy("model")
+    with pytest.raises(ModelError, match="part of a SavedModel") as caught:
+        survey(folder / "variables" / "variables.index")
+    assert str(folder) in caught.value.remedy
+
+
 def test_a_bucket_s_variables_folder():
     tree = Tree(Path("/nowhere"), {"variables.data-00000-of-00001": 9, "variables.index": 9}, "gs://b/model/variables")
     (finding,) = survey_tree(tree).findings
@@ -156,6 +164,20 @@ def test_a_path_that_is_a_file(tmp_path, name, remedy):
     with pytest.raises(ModelError, match="a file") as caught:
         survey(tmp_path / name)
     assert remedy in caught.value.remedy
+
+
+@pytest.mark.parametrize("make", [os.mkdir, os.mkfifo, lambda path: path.symlink_to("nowhere")])
+def test_a_graph_that_is_no_file_is_told_and_not_waited_for(tmp_path, make):
+    make(tmp_path / "saved_model.pb")
+    (finding,) = survey(tmp_path).findings
+    assert (finding.check, finding.where) == ("CPR601", "saved_model.pb")
+    assert "is no file" in finding.message
+
+
+def test_a_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "graph.pb")
+    with pytest.raises(ModelError, match="not a SavedModel's folder"):
+        survey(tmp_path / "graph.pb")
 
 
 def test_a_path_that_is_not_there(tmp_path):

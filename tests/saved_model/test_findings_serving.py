@@ -23,12 +23,13 @@ def test_a_request_that_waits_for_the_training_s_input(faulty):
 def test_training_mode(faulty):
     """Dropout: the same request gets another answer. Batch normalisation: the answer to a row depends on the others."""
     folder, says = faulty
-    assert where(faulty, "CPR642") == {"dropout", "tf1_dropout", "norm", "tf1_norm", "keras_norm"}
+    training = where(faulty, "CPR642")
+    assert training == {"dropout", "tf1_dropout", "norm", "tf1_norm", "keras_norm"}
     for name, said in says.items():
         for signature in said["signatures"].values():
             if signature["error"] is None and "trains" not in name:
                 changes = not signature["repeats"] or signature["alone"] is False
-                assert changes == (name in where(faulty, "CPR642")), name
+                assert changes == (name in training), name
     (finding,) = found(folder / "dropout", "CPR642")
     assert finding.message.startswith("serve, serving_default: dropout is on")
 

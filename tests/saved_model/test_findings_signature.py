@@ -43,6 +43,11 @@ def test_bytes_by_their_names(faulty):
     assert ranked(folder / "bytes_named", "CPR653") == [], "nor for text"
 
 
+def test_the_name_that_classifying_and_regressing_demand_is_fine(faulty):
+    (finding,) = found(faulty[0] / "sound_examples", "CPR653")
+    assert finding.message.startswith("serving_default: the input examples takes bytes")
+
+
 def test_a_method_name_that_servers_do_not_know(faulty):
     folder, _ = faulty
     (finding,) = found(folder / "method_name", "CPR654")

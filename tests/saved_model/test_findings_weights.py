@@ -3,37 +3,15 @@
 import shutil
 
 import pytest
-from support.surveyed import checks, found, ranked
+from support.surveyed import found, ranked
+
+from cpr.saved_model.checkpoint import read_checkpoint_index
+from cpr.saved_model.findings.weights import foreign
+from cpr.saved_model.reader import read_saved_model
+from cpr.saved_model.tree import local_tree
 
 SHARD = "variables/variables.data-00000-of-00001"
 INDEX = "variables/variables.index"
-
-
-@pytest.fixture
-def copy(models, tmp_path):
-    def make(name, to="model"):
-        shutil.copytree(models / name, tmp_path / to)
-        return tmp_path / to
-
-    return make
-
-
-@pytest.mark.parametrize(
-    ("damage", "model", "check"),
-    [
-        ("weights_pointer", "module", "CPR604"),
-        ("index_missing", "module", "CPR605"),
-        ("index_missing", "tf1_builder", "CPR605"),
-        ("weights_missing", "vocabulary", "CPR605"),
-        ("weights_cut", "module", "CPR606"),
-        ("index_cut", "module", "CPR607"),
-        ("index_altered", "tf1_builder", "CPR607"),
-    ],
-)
-def test_each_damage_has_its_own_finding(models, damage, model, check):
-    here = checks(models / "broken" / damage / model)
-    assert here.count(check) == 1
-    assert set(here) - {check} <= set(checks(models / "broken" / "whole" / model))
 
 
 def test_altered_weights_are_found_where_they_are_verified(copy):
@@ -71,6 +49,13 @@ def test_shards_that_the_index_does_not_name(copy, name):
     assert "1,500 bytes" in finding.message
 
 
+def test_a_graph_that_is_written_anew_while_it_is_read_proves_nothing(copy):
+    folder = copy("module")
+    graphs = read_saved_model(folder).meta_graphs
+    index = read_checkpoint_index(folder / INDEX)
+    assert list(foreign(local_tree(folder), graphs * 2, index)) == []
+
+
 def test_other_files_in_the_folder_of_the_weights(copy):
     folder = copy("module")
     (folder / "variables" / "README").write_text("x")
@@ -84,6 +69,12 @@ def test_weights_of_another_model(faulty, kind, variant):
     loads = says[f"swapped/{kind}_{variant}"]["loads"] is None
     expected = [] if variant in ("base", "same") else [("warning" if loads else "error", INDEX)]
     assert ranked(folder / "swapped" / f"{kind}_{variant}", "CPR615") == expected
+
+
+def test_the_objects_in_a_checkpoint_are_no_variable_of_another_model(faulty):
+    folder, says = faulty
+    assert says["sound_objects"]["loads"] is None
+    assert ranked(folder / "sound_objects", "CPR615") == []
 
 
 def test_the_differing_variable_is_named(faulty):

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from protobuf_fields import within
 
 from cpr.errors import ModelError
 from cpr.saved_model import read_saved_model
@@ -134,20 +135,6 @@ def test_bytes_are_followed_through_functions_loops_and_branches(models):
 
 
 # What TensorFlow does not write, made by hand.
-
-
-def varint(value):
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def within(number, content):
-    content = content.encode() if isinstance(content, str) else content
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def node(name, op, *inputs, number=1, **functions):

@@ -20,7 +20,8 @@ import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import PLAIN, SNAPPY, assembled, blocks_of, masked_crc32c, number, within
+from protobuf_fields import number, within
+from tables import PLAIN, SNAPPY, assembled, blocks_of, masked_crc32c
 
 from cpr.cli import main
 from cpr.errors import ModelError

@@ -5,6 +5,7 @@ import shutil
 from pathlib import Path
 
 import pytest
+from protobuf_fields import varint, within
 
 from cpr.errors import ModelError
 from cpr.saved_model import read_checkpoint_index, read_saved_model
@@ -95,19 +96,6 @@ def test_metadata_that_says_nothing_is_no_error(tmp_path, metadata):
 
 
 # What TensorFlow does not write, made by hand.
-
-
-def varint(value):
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
-
-
-def within(number, content):
-    return varint(number << 3 | 2) + varint(len(content)) + content
 
 
 def child(number, name):

@@ -4,6 +4,7 @@ import subprocess
 import sys
 
 import pytest
+from protobuf_fields import varint, within
 
 from cpr.errors import ModelError
 from cpr.saved_model import read_saved_model
@@ -185,25 +186,20 @@ def test_broken_bytes_are_named(tmp_path, content, said):
     assert caught.value.remedy
 
 
-def message(number, content):
-    assert len(content) < 1 << 14
-    return bytes([number << 3 | 2, len(content) & 127 | 128, len(content) >> 7]) + content
-
-
 def test_tensors_nested_without_end_are_refused(tmp_path):
     info = b""
     for _ in range(300):
-        info = message(5, message(2, info))
-    entry = message(1, b"x") + message(2, info)
-    (tmp_path / "saved_model.pb").write_bytes(message(2, message(5, message(2, message(1, entry)))))
+        info = within(5, within(2, info))
+    entry = within(1, b"x") + within(2, info)
+    (tmp_path / "saved_model.pb").write_bytes(within(2, within(5, within(2, within(1, entry)))))
     with pytest.raises(ModelError, match="nested too deep"):
         read_saved_model(tmp_path)
 
 
 def test_a_negative_dimension_is_refused(tmp_path):
-    shape = message(2, b"\x08" + b"\xfe" + b"\xff" * 8 + b"\x01")
-    entry = message(1, b"x") + message(2, message(3, shape))
-    (tmp_path / "saved_model.pb").write_bytes(message(2, message(5, message(2, message(1, entry)))))
+    shape = within(2, b"\x08" + b"\xfe" + b"\xff" * 8 + b"\x01")
+    entry = within(1, b"x") + within(2, within(3, shape))
+    (tmp_path / "saved_model.pb").write_bytes(within(2, within(5, within(2, within(1, entry)))))
     with pytest.raises(ModelError, match=r"dimension .* is -2"):
         read_saved_model(tmp_path)
 
@@ -257,15 +253,15 @@ def test_a_large_constant_in_what_a_request_runs_is_not_copied(tmp_path, models)
     begin = field(1, 1) + b"c" + field(2, 5) + b"Const" + field(5, len(value) + bulk) + value
     constant = field(1, len(begin) + bulk) + begin
     others = b"".join(
-        message(1, message(1, name) + message(2, op) + b"".join(message(3, item) for item in inputs))
+        within(1, within(1, name) + within(2, op) + b"".join(within(3, item) for item in inputs))
         for name, op, *inputs in (
             (b"r", b"RandomUniform", b"c"),
             (b"g", b"GreaterEqual", b"r", b"c"),
             (b"s", b"SelectV2", b"g", b"c", b"c"),
         )
     )
-    tensor = message(1, b"y") + message(2, message(1, b"s:0"))
-    signature = message(5, message(1, b"serving_default") + message(2, message(2, tensor)))
+    tensor = within(1, b"y") + within(2, within(1, b"s:0"))
+    signature = within(5, within(1, b"serving_default") + within(2, within(2, tensor)))
     graph = field(2, len(constant) + bulk + len(others))
     path = tmp_path / "saved_model.pb"
     with open(path, "wb") as file:
@@ -291,15 +287,6 @@ def test_a_large_constant_in_the_text_form_is_not_copied(tmp_path, models):
     grown, ops = measured(path, models / "module_text")
     assert ops == "{'Const': 1}"
     assert grown - path.stat().st_size / 1024 < 20_000, "KiB, over the mapped file's own"
-
-
-def varint(value):
-    encoded = bytearray()
-    while value > 127:
-        encoded.append(value & 127 | 128)
-        value >>= 7
-    encoded.append(value)
-    return bytes(encoded)
 
 
 def test_no_folder_and_no_model_are_errors(tmp_path):

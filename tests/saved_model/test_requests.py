@@ -126,3 +126,9 @@ def test_composite_inputs_have_no_json_rows(models):
     (graph,) = read_saved_model(models / "tf1_composite").meta_graphs
     assert example_request(graph.callable_signatures, "serving_default") is None
     assert example_inputs(graph.signatures["serving_default"]) is None
+
+
+def test_no_example_for_an_answer_that_json_cannot_hold():
+    info = infos({"x": ("float32", (None,)), "wave": ("complex64", (None,))})
+    assert example_request({"f": Signature("", {"x": info["x"]}, {"x": info["x"]})}, "f") is not None
+    assert example_request({"f": Signature("", {"x": info["x"]}, {"wave": info["wave"]})}, "f") is None

@@ -4,7 +4,7 @@ import cramjam
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import varint
+from protobuf_fields import varint
 
 from cpr.errors import ModelError
 from cpr.saved_model.snappy import decompress

@@ -4,7 +4,8 @@ import google_crc32c
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tables import MAGIC, SNAPPY, block, masked_crc32c, packed, pair, table, varint, written
+from protobuf_fields import varint
+from tables import MAGIC, SNAPPY, block, masked_crc32c, packed, pair, table, written
 
 from cpr.errors import ModelError
 from cpr.saved_model import crc32c

@@ -1,9 +1,12 @@
 """A folder's files as one value."""
 
+import os
+import socket
+
 import pytest
 
 from cpr.errors import ModelError
-from cpr.saved_model.tree import Tree, local_tree
+from cpr.saved_model.tree import Tree, _files, local_tree
 
 
 @pytest.fixture
@@ -42,6 +45,22 @@ def test_links(folder):
     for name, target in {"to_file": "a", "to_folder": "b", "to_nothing": "nothing", "circle": "circle"}.items():
         (folder / name).symlink_to(folder / target)
     assert set(local_tree(folder).files) == {"a", "b/c/d", "b/e", "bb/f", "to_file"}
+
+
+def test_pipes_devices_and_sockets_are_no_files(folder):
+    os.mkfifo(folder / "pipe")
+    (folder / "endless").symlink_to("/dev/zero")
+    with socket.socket(socket.AF_UNIX) as listening:
+        listening.bind(os.path.relpath(folder / "socket"))  # an address has 108 bytes at most
+    assert set(local_tree(folder).files) == {"a", "b/c/d", "b/e", "bb/f"}
+
+
+def test_a_folder_that_goes_while_the_files_are_listed(folder):
+    (folder / "variables_temp").mkdir()
+    listing = _files(str(folder))
+    first = next(listing)
+    (folder / "variables_temp").rmdir()
+    assert {name for name, _ in (first, *listing)} == {"a", "b/c/d", "b/e", "bb/f"}
 
 
 def test_a_folder_that_is_gone(folder):

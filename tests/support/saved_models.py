@@ -262,12 +262,22 @@ def tensorflow1_unfed(path):
     save_graph(path, build)
 
 
+def tensorflow1_waiting(path):
+    """It asks for the next element of a queue that nothing fills, as in a training graph."""
+
+    def build(tags):
+        x = placeholder(tf.float32, None)
+        return {"serving_default": ({"x": x}, {"y": x + v1.FIFOQueue(1, tf.float32, [[]]).dequeue()})}
+
+    save_graph(path, build)
+
+
 WRITERS = {
     write.__name__: write
     for write in (
         *(linear, mixed, several, unnamed, identities, ragged_sizes, unknown_rank, fixed_batch, scalar_input, unbatched),
         *(not_text, parsing, lookup, without_signature, keras, ragged, squeezed, refusing),
         *(tensorflow1, tensorflow1_tags, tensorflow1_other_tags, tensorflow1_text, tensorflow1_sparse, tensorflow1_references),
-        *(tensorflow1_table, tensorflow1_forgotten, tensorflow1_unfed),
+        *(tensorflow1_table, tensorflow1_forgotten, tensorflow1_unfed, tensorflow1_waiting),
     )
 }

@@ -123,7 +123,7 @@ def test_what_the_last_validation_said_is_passed_on(make_bundle: MakeBundle) -> 
     good = replace(published, report=report_of(bundle))
     assert not any("validation" in note for note in deploy_config(good, "ai-platform").notes)
     error = Finding("CPR101", Severity.ERROR, "predictor.py", "wrong", "mend it")
-    bad = replace(published, report=replace(report_of(bundle), findings=(error,)))
+    bad = replace(published, report=report_of(bundle)._replace(findings=(error,)))
     assert any("found errors" in note for note in deploy_config(bad, "ai-platform").notes)
 
 

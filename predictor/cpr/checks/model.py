@@ -6,13 +6,13 @@ from collections.abc import Iterator
 
 from cpr.checks.prediction_class import place, shape_of
 from cpr.checks.registry import Family, Fault, Subject
+from cpr.interface.locate import GRAPH_NAMES
 from cpr.manifest import MODEL_DIR, FileEntry
 from cpr.report import Severity
 
 FAMILY = Family()
 
-_RECOGNISED = ("saved_model.pb", "saved_model.pbtxt", "model.bst", "model.joblib", "model.pkl")
-_GRAPHS = ("saved_model.pb", "saved_model.pbtxt")
+_RECOGNISED = (*GRAPH_NAMES, "model.bst", "model.joblib", "model.pkl")
 _SAVED_MODEL_PREDICTOR = "cpr.interface.saved_model.SavedModelPredictor"
 
 
@@ -26,9 +26,9 @@ def lacks_saved_model(subject: Subject) -> str | None:
     named = subject.bundle.manifest.saved_model
     if named is not None:
         prefix = "" if named == "." else named.rstrip("/") + "/"
-        there = any(prefix + graph in names for graph in _GRAPHS)
+        there = any(prefix + graph in names for graph in GRAPH_NAMES)
         return None if there else f"routine.yaml names the SavedModel {named!r}, and it holds no saved_model.pb"
-    if any(name.rpartition("/")[2] in _GRAPHS for name in names):
+    if any(name.rpartition("/")[2] in GRAPH_NAMES for name in names):
         return None
     shape = shape_of(subject)
     if shape is not None and _SAVED_MODEL_PREDICTOR in shape.bases:

@@ -13,6 +13,7 @@ import io
 import os
 import signal
 import sys
+from contextlib import suppress
 from types import FrameType
 from typing import Any, NoReturn
 
@@ -62,6 +63,7 @@ class _Formatter(argparse.RawDescriptionHelpFormatter):
 def main(argv: list[str] | None = None) -> int:
     """Run one command line (default: the process's own) and return its exit status."""
     arguments = sys.argv[1:] if argv is None else argv
+    _replace_closed_streams()
     console = Console(json="--json" in arguments, quiet="-q" in arguments or "--quiet" in arguments)
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
@@ -71,12 +73,7 @@ def main(argv: list[str] | None = None) -> int:
         # TensorFlow's own chatter about processors and drivers, of no use to a person; what goes wrong is raised, not logged.
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
     try:
-        return _run(arguments, console)
-    except CprError as error:
-        if debug:
-            raise
-        console.error(error)
-        return 2 if isinstance(error, UsageError) else 1
+        return _reported(arguments, console, debug)
     except KeyboardInterrupt:
         console.note("Interrupted.")
         return 130
@@ -89,11 +86,30 @@ def main(argv: list[str] | None = None) -> int:
         if debug or (error.filename is None and error.errno not in _UNWRITABLE):
             raise
         reason = f"{error.strerror or error}."
-        if error.filename is None:
-            console.error(CprError(f"The output cannot be written: {reason}", "Look at where standard output goes."))
-        else:
-            console.error(CprError(reason, "Check the path, its permissions and the free space.", str(error.filename)))
+        with suppress(OSError):  # the stream for errors may be full as well
+            if error.filename is None:
+                console.json = False  # standard output takes no document
+                console.error(CprError(f"The output cannot be written: {reason}", "Look at where standard output goes."))
+            else:
+                console.error(CprError(reason, "Check the path, its permissions and the free space.", str(error.filename)))
         return 1
+
+
+def _replace_closed_streams() -> None:
+    """Python has ``None`` for a stream that was closed before it started (``cpr … >&-``). What goes there goes to nowhere."""
+    for name in ("stdin", "stdout", "stderr"):  # in this order each one gets its own number, and no file that is opened does
+        if getattr(sys, name) is None:
+            setattr(sys, name, os.fdopen(os.open(os.devnull, os.O_RDWR), "r" if name == "stdin" else "w"))
+
+
+def _reported(arguments: list[str], console: Console, debug: bool) -> int:
+    try:
+        return _run(arguments, console)
+    except CprError as error:
+        if debug:
+            raise
+        console.error(error)
+        return 2 if isinstance(error, UsageError) else 1
 
 
 def _forget_output() -> None:

@@ -6,18 +6,19 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from cpr.cli.console import size_text
-from cpr.cli.inspect_text import what
+from cpr.cli.inspect_text import summary
 from cpr.cli.layout import displayable, kept, layout_width, width_of_output, wrapped
 from cpr.cli.names import printable
-from cpr.cli.signatures import shape_text, signature_lines, type_text
+from cpr.cli.signatures import signature_lines, type_text
+from cpr.saved_model.checkpoint import short_name
 from cpr.saved_model.comparison import Comparison, Difference
+from cpr.saved_model.findings.words import shape_text
 from cpr.saved_model.survey import Survey
 
 _MOST = 12
 """Lines of one kind that are shown."""
 
 _LABEL = 13
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def text(compared: Comparison) -> str:
@@ -27,7 +28,7 @@ def text(compared: Comparison) -> str:
 
 def _text(compared: Comparison, columns: int) -> Iterator[str]:
     for side, survey in (("a", compared.a), ("b", compared.b)):
-        yield from wrapped(f"{side}  {printable(survey.origin)}: {what(survey)}{_written(survey)}", columns)
+        yield from wrapped(f"{side}  {printable(survey.origin)}: {summary(survey)}{_written(survey)}", columns)
     yield ""
     if compared.equal is not False:
         where = "what could be compared" if compared.unread else "signatures, operations, values and files"
@@ -120,8 +121,8 @@ def _variables(differences: tuple[Difference, ...]) -> Iterator[str]:
     for each in _of(differences, "variable"):
         states = [f"{state['dtype']}{shape_text(state['shape'])}" for state in (each.a, each.b) if state is not None]
         size = size_text((each.b or each.a)["bytes"])
-        lines.append(f"{_mark(each)} {printable(each.where.removesuffix(_VALUE))}  {' → '.join(states)}  {size}")
-    values = [each.where.removesuffix(_VALUE) for each in _of(differences, "content") if each.a.startswith("crc32c")]
+        lines.append(f"{_mark(each)} {printable(short_name(each.where))}  {' → '.join(states)}  {size}")
+    values = [short_name(each.where) for each in _of(differences, "content") if each.a.startswith("crc32c")]
     yield from _section("variables", lines)
     yield from _section(
         f"other values in {len(values):,} variable{'' if len(values) == 1 else 's'}", list(map(printable, values))

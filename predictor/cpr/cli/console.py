@@ -8,6 +8,7 @@ import sys
 from collections.abc import Mapping
 from typing import Any, NamedTuple
 
+from cpr.cli.names import printable, printable_lines
 from cpr.errors import CprError, PredictorError
 
 
@@ -62,9 +63,16 @@ class Console:
             self._document("cpr.error/1", {"error": detail})
             return
         if isinstance(error, PredictorError) and error.traceback:
-            print(printable(error.traceback.rstrip()), file=sys.stderr)
-        place = f"{error.where}: " if error.where and not _names(error.message, error.where) else ""
-        print(f"error: {printable(place + error.message)}\n  fix: {printable(error.remedy)}", file=sys.stderr, flush=True)
+            print(printable_lines(error.traceback.rstrip()), file=sys.stderr)
+        where, message = printable(error.where or ""), error.message
+        if error.where:
+            message = message.replace(error.where, where)  # a line end in a name is no end of the message's line
+        place = f"{where}: " if where and not _names(message, where) else ""
+        print(
+            f"error: {printable_lines(place + message)}\n  fix: {printable_lines(error.remedy)}",
+            file=sys.stderr,
+            flush=True,
+        )
 
     def _document(self, schema: str, document: Mapping[str, Any]) -> None:
         # ASCII, so that every terminal can take it. Indented for people alone: that takes json ten times as long.
@@ -74,14 +82,6 @@ class Console:
 def _names(message: str, where: str) -> bool:
     """Whether the message names the place itself, and not only holds its letters: ``.`` is in every sentence."""
     return len(where) > 1 and re.search(rf"(?<![\w./-]){re.escape(where)}(?![\w/-])", message) is not None
-
-
-def printable(text: str) -> str:
-    """The text with every character that a terminal would act on written out; line ends of a message of several lines stay.
-
-    What is not trusted, a file name or a server's answer, may be part of it.
-    """
-    return "".join(char if char.isprintable() or char == "\n" else ascii(char)[1:-1] for char in text)
 
 
 def size_text(count: int) -> str:

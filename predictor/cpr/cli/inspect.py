@@ -133,20 +133,8 @@ def _model(model: FoundModel) -> dict[str, Any]:
     fingerprint, warmup = model.fingerprint, model.warmup
     return {
         "path": printable(model.where),
-        "fingerprint": None
-        if fingerprint is None
-        else {
-            "saved_model_checksum": fingerprint.saved_model_checksum,
-            "graph_def_program_hash": fingerprint.graph_def_program_hash,
-            "signature_def_hash": fingerprint.signature_def_hash,
-            "saved_object_graph_hash": fingerprint.saved_object_graph_hash,
-            "checkpoint_hash": fingerprint.checkpoint_hash,
-            "uuid": fingerprint.uuid,
-            "version": fingerprint.version,
-        },
-        "warmup": None
-        if warmup is None
-        else {"records": warmup.records, "kinds": dict(warmup.kinds), "signatures": list(warmup.signatures)},
+        "fingerprint": None if fingerprint is None else fingerprint._asdict(),
+        "warmup": None if warmup is None else warmup._asdict(),
     }
 
 

@@ -8,10 +8,11 @@ from cpr.cli.console import size_text
 from cpr.cli.layout import Row, displayable, file_tree, kept, layout_width, table, width_of_output, wrapped
 from cpr.cli.names import printable
 from cpr.cli.pasting import is_local, request
-from cpr.cli.signatures import shape_text, signature_lines
+from cpr.cli.signatures import signature_lines
 from cpr.report import Finding, Severity
-from cpr.saved_model.comparison import OBJECT_GRAPH
+from cpr.saved_model.checkpoint import OBJECT_GRAPH, short_name
 from cpr.saved_model.documents import signature_document
+from cpr.saved_model.findings.words import shape_text
 from cpr.saved_model.kinds import KINDS
 from cpr.saved_model.operations import lowest
 from cpr.saved_model.reader import MetaGraph
@@ -21,13 +22,22 @@ _MOST_FILES, _MOST_OPS, _MOST_VARIABLES, _MOST_REASONS = 12, 10, 8, 3
 _LABEL = 13
 """Columns that the name of a fact takes."""
 
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
 _PLUMBING = frozenset(
-    ("AssignVariableOp", "Const", "Identity", "NoOp", "PartitionedCall", "Placeholder", "ReadVariableOp", "VarHandleOp")
-) | {"StatefulPartitionedCall"}
+    (
+        "AssignVariableOp",
+        "Const",
+        "Identity",
+        "NoOp",
+        "PartitionedCall",
+        "Placeholder",
+        "ReadVariableOp",
+        "StatefulPartitionedCall",
+        "VarHandleOp",
+    )
+)
 """Operations that every model runs when it is loaded."""
 
-_WEIGHTS = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
+_RANKS = {Severity.ERROR: 0, Severity.WARNING: 1, Severity.NOTE: 2}
 
 
 def text(found: Survey) -> str:
@@ -36,7 +46,7 @@ def text(found: Survey) -> str:
 
 
 def _text(found: Survey, width: int | None) -> Iterator[str]:
-    yield from wrapped(f"{printable(found.origin)}: {what(found)}{_verdict(found)}", width)
+    yield from wrapped(f"{printable(found.origin)}: {summary(found)}{_verdict(found)}", width)
     yield ""
     name = found.path.absolute().name if is_local(found) else found.origin.rpartition("/")[2]
     yield from table(file_tree(found.files, printable(name) + "/", _MOST_FILES), width)
@@ -47,7 +57,7 @@ def _text(found: Survey, width: int | None) -> Iterator[str]:
         yield from _findings(found.findings, width)
 
 
-def what(found: Survey) -> str:
+def summary(found: Survey) -> str:
     """One line about all of it: ``SavedModel, 27.5 KB in 4 files``."""
     models = len(found.models)
     if found.bundle is not None:
@@ -61,7 +71,7 @@ def what(found: Survey) -> str:
 
 def _verdict(found: Survey) -> str:
     """How many findings stand at the end."""
-    counts = [(sum(each.severity is severity for each in found.findings), severity.value) for severity in _WEIGHTS]
+    counts = [(sum(each.severity is severity for each in found.findings), severity.value) for severity in _RANKS]
     return "".join(f", {_counted(count, severity)}" for count, severity in counts if count)
 
 
@@ -168,7 +178,7 @@ def _variables(model: FoundModel, width: int | None) -> Iterator[str]:
     few = largest if len(largest) == _MOST_VARIABLES + 1 else largest[:_MOST_VARIABLES]
     rows = []
     for variable in few:
-        key, name = variable.name.removesuffix(_VALUE), names.get(variable.name, "")
+        key, name = short_name(variable.name), names.get(variable.name, "")
         alias = f"  ({name})" if name and name not in key and not name.startswith("Variable") else ""
         rows.append(Row(variable.bytes, printable(f"{variable.dtype}{shape_text(variable.shape)}  {key}{alias}")))
     rest = largest[len(few) :]
@@ -182,7 +192,7 @@ def _variables(model: FoundModel, width: int | None) -> Iterator[str]:
 
 def _findings(findings: tuple[Finding, ...], width: int | None) -> Iterator[str]:
     causes = {kind.id: kind.cause for kind in KINDS}
-    for finding in sorted(findings, key=lambda finding: _WEIGHTS[finding.severity]):
+    for finding in sorted(findings, key=lambda finding: _RANKS[finding.severity]):
         yield from _hanging(f"{finding.severity.value} {finding.check} {finding.where}: {finding.message}", width, "")
         cause = causes.pop(finding.check, "")  # once is enough
         if cause:

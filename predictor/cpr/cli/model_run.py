@@ -11,7 +11,8 @@ from typing import Any
 
 from cpr import runtime
 from cpr.cli.chatter import without_chatter
-from cpr.cli.console import Console, Outcome, printable
+from cpr.cli.console import Console, Outcome
+from cpr.cli.names import printable, printable_lines
 from cpr.errors import UsageError
 
 _FILE_KEY = re.compile(r"(.+)\[([^\[\]]+)\]")
@@ -57,7 +58,7 @@ def check(place: str, tags: tuple[str, ...] | None, console: Console) -> Outcome
     text = [f"{each.signature}: {words[each.ok]}{', ' if each.cause else ''}{each.cause}" for each in checks]
     document = {"loader": model.loader, "signatures": rows}
     ok = not any(each.ok is False for each in checks)
-    return Outcome(document, printable("\n".join(text or ["The model has no signature."])), ok=ok)
+    return Outcome(document, "\n".join(map(printable, text or ["The model has no signature."])), ok=ok)
 
 
 def _inputs(texts: list[str]) -> dict[str, Any]:
@@ -87,14 +88,22 @@ def _json(name: str, text: str) -> Any:
 def _file(name: str, text: str) -> Any:
     from cpr.arrays import read_array
 
-    keyed = None if Path(text).expanduser().is_file() else _FILE_KEY.fullmatch(text)
+    keyed = None if _home(text).is_file() else _FILE_KEY.fullmatch(text)
     path, key = (keyed[1], keyed[2]) if keyed else (text, None)
     try:
-        return read_array(Path(path).expanduser(), key)
+        return read_array(_home(path), key)
     except OSError as error:
         raise UsageError(
             f"The file of the input {name!r} cannot be read: {error.strerror}.", "Name a .npy or .npz file behind the @.", path
         ) from None
+
+
+def _home(path: str) -> Path:
+    """The path with the user's folder for ``~``."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError:  # there is no such user
+        return Path(path)
 
 
 def _rows(outputs: Mapping[str, Any], values: Mapping[str, Any]) -> list[Any] | None:
@@ -120,4 +129,4 @@ def _shown(name: str, array: Any, values: Any) -> str:
 
     plain = np.array(values, object).reshape(array.shape) if array.dtype.kind == "O" else array
     body = np.array2string(plain, threshold=200, separator=", ", max_line_width=100)
-    return f"{_headed(name, array)}\n{printable(body)}"
+    return f"{_headed(name, array)}\n{printable_lines(body)}"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shlex
 from collections.abc import Mapping
 
-from cpr.saved_model.reader import MetaGraph
+from cpr.saved_model.reader import DEFAULT_SIGNATURE, MetaGraph
 from cpr.saved_model.requests import SPELT_OUT, Example, example_inputs, example_request
 from cpr.saved_model.survey import FoundModel, Survey
 
@@ -36,7 +36,7 @@ def request(found: Survey, model: FoundModel, graph: MetaGraph, key: str) -> str
         inputs = example_inputs(signatures[key], decodes)
         if inputs is None or any("=" in name or name.startswith("-") for name in inputs):
             return None
-        chosen = f" --signature {shlex.quote(key)}" if key != "serving_default" and len(signatures) > 1 else ""
+        chosen = f" --signature {shlex.quote(key)}" if key != DEFAULT_SIGNATURE and len(signatures) > 1 else ""
         values = " ".join("--input " + shlex.quote(f"{name}={text}") for name, text in inputs.items())
         command = f"{predict}{chosen} {values}"
     return command if command.isprintable() else None

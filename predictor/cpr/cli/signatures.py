@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from cpr.cli.names import printable
+from cpr.saved_model.findings.words import shape_text
 
 _PREDICT = "tensorflow/serving/predict"
 
@@ -34,10 +35,3 @@ def type_text(info: Mapping[str, Any]) -> str:
     if "kind" in info:  # maybe the name of somebody's class
         return f"{printable(info['kind'])}({', '.join(type_text(component) for component in info['components'])})"
     return f"{info['dtype'] or 'untyped'}{shape_text(info['shape'])}"
-
-
-def shape_text(shape: Sequence[int | None] | None) -> str:
-    """``[?, 4]``, ``[]`` for a scalar, ``[…]`` for an unknown rank."""
-    if shape is None:
-        return "[…]"
-    return f"[{', '.join('?' if size is None else str(size) for size in shape)}]"

@@ -7,7 +7,8 @@ from collections import Counter
 from collections.abc import Iterator
 
 from cpr.cli.bundles import open_bundle
-from cpr.cli.console import Console, Outcome, printable
+from cpr.cli.console import Console, Outcome
+from cpr.cli.names import printable_lines
 from cpr.errors import UsageError
 from cpr.isolation import TIMEOUT_SECONDS
 from cpr.manifest import Manifest
@@ -73,7 +74,7 @@ def document(report: Report) -> dict[str, object]:
 def report_text(manifest: Manifest, report: Report) -> str:
     """The report for a person: findings with the worst first, the author's own traceback, what each phase took, the verdict."""
     parts = ["\n".join(_findings(report)), _traceback(report), "\n".join(_phases(report)), _verdict(manifest, report)]
-    return printable("\n\n".join(part for part in parts if part))  # an exception's text may hold what a terminal obeys
+    return printable_lines("\n\n".join(part for part in parts if part))  # an exception's text may hold what a terminal obeys
 
 
 def _findings(report: Report) -> Iterator[str]:

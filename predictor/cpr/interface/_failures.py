@@ -7,9 +7,8 @@ import re
 from typing import Any, Iterator, List, NamedTuple, Optional, Pattern, Sequence
 
 from cpr.errors import CprError, ModelError, RequestError
-from cpr.interface.graph_file import missing_files
+from cpr.interface.graph_file import AGAIN, missing_files
 
-_AGAIN = "Export the model again, or copy its whole folder again from where it came."
 _NEWER = "Export it with this TensorFlow or an older one, or load it with the one that exported it."
 
 
@@ -21,7 +20,7 @@ class _Known(NamedTuple):
     remedy: str
 
 
-def _known(text: str, meaning: str, remedy: str = _AGAIN) -> _Known:
+def _known(text: str, meaning: str, remedy: str = AGAIN) -> _Known:
     return _Known(re.compile(text), meaning, remedy)
 
 
@@ -41,6 +40,8 @@ _KNOWN = (
         "the weights are of another model: a variable has another shape or type there",
     ),
     _known(r"(\S+?); No such file or directory", "the file {} is missing"),
+    _known(r"(\S+?); Permission denied", "the file {} may not be read", "Check its permissions, and those of its folder."),
+    _known("surrogates not allowed", "the path is no UTF-8 text", "Give its folders other names."),
     _known("Failed to find any matching files|not a valid checkpoint", "files of weights are missing from variables/"),
     _known(
         "Op type not registered '([^']+)'",
@@ -62,6 +63,15 @@ _NO_CALLBACK = "Could not find callback|callback pyfunc_[0-9]+ is not found"
 _OWN_FAULT = re.compile("|".join((_UNFED, _NO_CALLBACK, _NO_KERNEL.pattern, "Could not find device for node")))
 """What TensorFlow calls an error of the arguments, and no other arguments would avoid."""
 
+_OBJECTS = re.compile("'_UserObject' object has no attribute|A SavedModel signature needs an input for each placeholder")
+"""What only the object loader stumbles over."""
+
+_AS_GRAPH = "Leave the choice of the loader to `auto`, or take `session`: it runs the graph without the objects."
+_UNKNOWN_REMEDY = (
+    "If a newer TensorFlow exported it, export it with this one or an older one; if files were lost or altered, export it "
+    "again. 'cpr inspect' shows what it holds."
+)
+
 
 def load_error(version: str, path: str, errors: Sequence[BaseException]) -> ModelError:
     """Why the SavedModel at ``path`` cannot be loaded, from what each loader raised, in the order in which they were tried."""
@@ -72,16 +82,6 @@ def load_error(version: str, path: str, errors: Sequence[BaseException]) -> Mode
     unrestored = len(errors) == 1 and _OBJECTS.search(texts[0])
     what, remedy = _meaning(texts) or (_told(errors), _AS_GRAPH if unrestored else _UNKNOWN_REMEDY)
     return ModelError("TensorFlow {} cannot load the SavedModel {}: {}".format(version, path, what), remedy, path)
-
-
-_OBJECTS = re.compile("'_UserObject' object has no attribute|A SavedModel signature needs an input for each placeholder")
-"""What only the object loader stumbles over."""
-
-_AS_GRAPH = "Leave the choice of the loader to `auto`, or take `session`: it runs the graph without the objects."
-_UNKNOWN_REMEDY = (
-    "If a newer TensorFlow exported it, export it with this one or an older one; if files were lost or altered, export it "
-    "again. 'cpr inspect' shows what it holds."
-)
 
 
 def _texts(error: BaseException) -> Iterator[str]:

@@ -14,7 +14,7 @@ class ObjectSignature(Signature):
         super().__init__(tf, name, _tensors(specs), _tensors(function.structured_outputs))
         self._function = function
 
-    def _run(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
+    def _run(self, arrays: Mapping[str, Any], longest: int) -> Dict[str, Any]:
         tf = self._tf
         outputs = self._function(**{each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs})
         return {name: _numpy(tf, name, outputs[name]) for name in sorted(outputs)}

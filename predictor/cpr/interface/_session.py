@@ -21,13 +21,14 @@ class SessionSignature(Signature):
         super().__init__(tf, name, _tensors(self._feeds), _tensors(self._fetches))
         self._session = session
 
-    def _run(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
+    def _run(self, arrays: Mapping[str, Any], longest: int) -> Dict[str, Any]:
         names = sorted(self._fetches)
         for name in names:
             if isinstance(self._fetches[name], str):
                 raise not_dense(name, self._fetches[name])
         feeds = {tensor: arrays[name] for name, tensor in self._feeds.items()}
-        values = _run(self._session, [self._fetches[name] for name in names], feeds)
+        options = self._tf.compat.v1.RunOptions(timeout_in_ms=longest) if longest else None
+        values = _run(self._session, [self._fetches[name] for name in names], feeds, options)
         return {name: dense(value) for name, value in zip(names, values)}
 
 
@@ -71,14 +72,20 @@ class SessionModel:
         self.session.close()
 
 
-def _run(session: Any, fetches: Sequence[Any], feeds: Mapping[Any, Any]) -> List[Any]:
+def _run(session: Any, fetches: Sequence[Any], feeds: Mapping[Any, Any], options: Any = None) -> List[Any]:
     try:
-        values: List[Any] = session.run(fetches, {tensor: _fitting(array, tensor) for tensor, array in feeds.items()})
+        fed = {tensor: _fitting(array, tensor) for tensor, array in feeds.items()}
+        values: List[Any] = session.run(fetches, fed, options)
         return values
     except RuntimeError as error:
         if "closed Session" not in str(error):
             raise
-        raise ModelError("The model was closed.", "Load it again, or close it after its last use.") from None
+        raise closed() from None
+
+
+def closed(path: str = "") -> ModelError:
+    """The error of a model that runs no more."""
+    return ModelError("The model was closed.", "Load it again, or close it after its last use.", path)
 
 
 def _signatures(tf: Any, session: Any, meta_graph: Any) -> Dict[str, Signature]:

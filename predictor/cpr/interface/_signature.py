@@ -21,19 +21,20 @@ class Signature:
         self.inputs = inputs
         self.outputs = outputs
 
-    def run(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
+    def run(self, arrays: Mapping[str, Any], longest: int = 0) -> Dict[str, Any]:
         """Output arrays by name, in alphabetical order of the names; strings have dtype object and hold bytes.
 
         ``arrays`` holds one array for each input, as :func:`cpr.interface.rows.to_tensors` makes them. What the
         graph refuses is a :class:`~cpr.errors.RequestError`, any other failure of TensorFlow a
-        :class:`~cpr.errors.ModelError`.
+        :class:`~cpr.errors.ModelError`. ``longest`` ends a run in a session after so many milliseconds (0: never), and
+        that is such a failure.
         """
         try:
-            return self._run(arrays)
+            return self._run(arrays, longest)
         except self._tf.errors.OpError as error:
             raise run_error(self._tf, "the signature {!r}".format(self.name), error) from error
 
-    def _run(self, arrays: Mapping[str, Any]) -> Dict[str, Any]:
+    def _run(self, arrays: Mapping[str, Any], longest: int) -> Dict[str, Any]:
         raise NotImplementedError
 
 

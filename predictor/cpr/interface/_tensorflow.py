@@ -14,9 +14,8 @@ from cpr.errors import MissingExtra, ModelError
 from cpr.interface._failures import cause, load_error
 from cpr.interface._objects import ObjectModel
 from cpr.interface._session import SessionModel
-from cpr.interface._signature import Signature as Signature
 from cpr.interface.choosing import Tags, choose_tags
-from cpr.interface.graph_file import GRAPH_NAME, read_tags
+from cpr.interface.graph_file import AGAIN, GRAPH_NAME, read_tags, unready_file
 
 Model = Union[ObjectModel, SessionModel]
 """A loaded SavedModel: ``signatures`` by name, ``loader`` (``object`` or ``session``) and why it was this one, ``close()``."""
@@ -34,6 +33,9 @@ def load(path: str, tags: Optional[Iterable[str]] = None, loader: str = "auto") 
     Raises :class:`~cpr.errors.ModelError` where TensorFlow cannot, :class:`~cpr.errors.MissingExtra` where it is
     not installed.
     """
+    unready = unready_file(path)
+    if unready is not None:
+        raise unready
     tf = _import(path)
     kinds = _kinds(tf, path, loader)
     chosen = choose_tags(_tags(path), tags, path)
@@ -65,17 +67,20 @@ def _import(path: str) -> Any:
 
 @contextmanager
 def _quiet(tf: Any) -> Iterator[None]:
-    """Leave out TensorFlow's remarks, one for every reference variable of TensorFlow 1; what goes wrong is raised."""
-    logger = tf.get_logger()
+    """Leave out TensorFlow's remarks, one for every reference variable of TensorFlow 1 and every input whose name Python would
+    not take; what goes wrong is raised."""
+    loggers = (tf.get_logger(), logging.getLogger("absl"))
 
     def grave(record: logging.LogRecord) -> bool:
         return record.levelno >= logging.ERROR
 
-    logger.addFilter(grave)  # a filter of its own: several threads may load at once, and the level stays its owner's
+    for logger in loggers:  # a filter of its own: several threads may load at once, and the level stays its owner's
+        logger.addFilter(grave)
     try:
         yield
     finally:
-        logger.removeFilter(grave)
+        for logger in loggers:
+            logger.removeFilter(grave)
 
 
 def _kinds(tf: Any, path: str, loader: str) -> Tuple[str, ...]:
@@ -104,6 +109,6 @@ def _tags(path: str) -> List[Tags]:
     except Exception as error:  # of TensorFlow's, the file system's and protobuf's, by version
         raise ModelError(
             "The SavedModel {} cannot be read: {}".format(path, str(error).strip().partition("\n")[0]),
-            "Export the model again, or copy its whole folder again from where it came.",
+            AGAIN,
             path,
         ) from error

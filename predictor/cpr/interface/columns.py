@@ -74,8 +74,8 @@ def shorten(value: Any) -> str:
 
 
 def spell(shape: Iterable[Optional[int]]) -> str:
-    """A shape for people: ``[any, 4]``."""
-    return "[{}]".format(", ".join("any" if size is None else str(size) for size in shape))
+    """A shape for people: ``[?, 4]``."""
+    return "[{}]".format(", ".join("?" if size is None else str(size) for size in shape))
 
 
 Leaves = Union[List[Any], "np.ndarray[Any, Any]"]

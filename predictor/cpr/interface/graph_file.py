@@ -3,6 +3,7 @@
 Standard library only, and only what loading needs; ``cpr.saved_model`` has the full reader.
 """
 
+import os
 import re
 from pathlib import Path
 from typing import BinaryIO, Iterator, List, Optional, Tuple
@@ -15,7 +16,8 @@ _META_GRAPHS, _META_INFO, _TAGS = 2, 1, 4  # field numbers of saved_model.proto 
 _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5  # wire types of protobuf
 _SHARD = re.compile(r"variables\.data-(\d{5})-of-(\d{5})")
 _LFS_MARK = b"version https://git-lfs.github.com/spec/"
-_AGAIN = "Export the model again, or copy its whole folder again from where it came."
+AGAIN = "Export the model again, or copy its whole folder again from where it came."
+"""The remedy for files that are not what was exported."""
 
 
 def read_tags(path: str) -> List[Tuple[str, ...]]:
@@ -34,7 +36,17 @@ def read_tags(path: str) -> List[Tuple[str, ...]]:
         return found
     if _is_pointer(file):
         raise _missing(path, file, "is a Git LFS pointer: its content was not fetched", "Run `git lfs pull`.")
-    raise _missing(path, file, "is {}".format("cut or altered" if end else "empty"), _AGAIN)
+    raise _missing(path, file, "is {}".format("cut or altered" if end else "empty"), AGAIN)
+
+
+def unready_file(path: str) -> Optional[ModelError]:
+    """A pipe, device or socket among the weights and assets, as an error to raise: TensorFlow would wait for it for ever."""
+    for folder in (Path(path) / "variables", Path(path) / "assets"):
+        readable = os.access(str(folder), os.R_OK | os.X_OK) and folder.is_dir()
+        for file in sorted(folder.iterdir()) if readable else []:
+            if file.exists() and not file.is_file() and not file.is_dir():
+                return _missing(path, file, "is no file but a pipe, a device or a socket", AGAIN)
+    return None
 
 
 def missing_files(path: str) -> Optional[ModelError]:
@@ -46,15 +58,15 @@ def missing_files(path: str) -> Optional[ModelError]:
     index = folder / "variables.index"
     names = {child.name for child in folder.iterdir()} if folder.is_dir() else set()
     if not names:
-        return _missing(path, folder, "is missing: it would hold the weights", _AGAIN)
+        return _missing(path, folder, "is missing: it would hold the weights", AGAIN)
     shards = sorted(name for name in names if _SHARD.match(name))
     if index.name not in names:
-        return _missing(path, index, "is missing: it would say where each weight lies", _AGAIN)
+        return _missing(path, index, "is missing: it would say where each weight lies", AGAIN)
     count = max([int(name.rpartition("-")[2]) for name in shards], default=1)
     wanted = ["variables.data-{:05d}-of-{:05d}".format(number, count) for number in range(count)]
     for file in [index] + [folder / name for name in wanted]:
         if file.name not in names:
-            return _missing(path, file, "is missing: it would hold weights", _AGAIN)
+            return _missing(path, file, "is missing: it would hold weights", AGAIN)
         if _is_pointer(file):
             return _missing(path, file, "is a Git LFS pointer: its content was not fetched", "Run `git lfs pull`.")
     return None

@@ -9,7 +9,7 @@ from cpr.errors import ModelError
 ROUTINE_FILE = "cpr_routine.json"
 """Written into the model directory by ``cpr build`` where routine.yaml has ``saved_model``, ``tags`` or ``signature``."""
 
-_NAMES = ("saved_model.pb", "saved_model.pbtxt")
+GRAPH_NAMES = ("saved_model.pb", "saved_model.pbtxt")
 _DEPTH = 3  # model_dir/export/<version>/saved_model.pb is as deep as exporters go
 
 
@@ -23,7 +23,7 @@ class Choice(NamedTuple):
 
 def is_saved_model(folder: Path) -> bool:
     """Whether ``folder`` directly holds a SavedModel's graph file."""
-    return any((folder / name).is_file() for name in _NAMES)
+    return any((folder / name).is_file() for name in GRAPH_NAMES)
 
 
 def find_saved_model(model_dir: str, saved_model: Optional[str] = None) -> str:

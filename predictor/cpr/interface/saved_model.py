@@ -9,7 +9,8 @@ from cpr.interface.locate import Choice, find_saved_model, read_choice
 from cpr.interface.predictor import Predictor
 
 if TYPE_CHECKING:
-    from cpr.interface._tensorflow import Model, Signature
+    from cpr.interface._signature import Signature
+    from cpr.interface._tensorflow import Model
 
 __all__ = ["SavedModelPredictor", "find_saved_model"]
 

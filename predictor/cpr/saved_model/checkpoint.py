@@ -15,7 +15,17 @@ from cpr.errors import ModelError
 from cpr.saved_model.dtypes import dtype_name, element_size, tensor_shape
 from cpr.saved_model.ordered_code import WHOLE, slice_key
 from cpr.saved_model.sstable import entries
-from cpr.saved_model.wire import ANY, BYTES, FIXED32, VARINT, Buffer, malformed, opened, select, signed, signed32, varints
+from cpr.saved_model.versions import Versions, read_versions
+from cpr.saved_model.wire import BYTES, FIXED32, VARINT, Buffer, malformed, opened, select, signed
+
+INDEX_NAME = "variables/variables.index"
+"""Where it lies in the folder of a SavedModel."""
+
+OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
+"""The one entry that is no variable."""
+
+VALUE_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
+"""What the name of a variable ends with that TensorFlow 2 found by its place in the objects."""
 
 _READER = 1
 """The version of the format that TensorFlow 2.21 reads and writes, as since 1.0 (``kTensorBundleVersion``)."""
@@ -78,6 +88,11 @@ class CheckpointIndex(NamedTuple):
         return self.path.with_name(self.shard_name(shard))
 
 
+def short_name(name: str) -> str:
+    """The name of a variable without the end that all of TensorFlow 2 have."""
+    return name.removesuffix(VALUE_SUFFIX)
+
+
 def read_checkpoint_index(path: Path | str) -> CheckpointIndex:
     """Read a checkpoint's index (``…/variables/variables.index``).
 
@@ -115,42 +130,27 @@ def parse_checkpoint_index(buffer: Buffer, path: Path = Path("variables.index"))
     return CheckpointIndex(path, shards, tuple(variables), tuple(sorted(needed.items())), big_endian, *versions)
 
 
-_Versions = tuple[int, int, tuple[int, ...]]
-
-
-def _header(value: bytes) -> tuple[int, bool, _Versions]:
+def _header(value: bytes) -> tuple[int, bool, Versions]:
     """Number of shards, byte order and versions of a ``BundleHeaderProto``."""
     shards = 0
     big_endian = False
-    versions: _Versions = (0, 0, ())
+    spans = []
     for number, begin, stop in select(value, 0, len(value), {1: VARINT, 2: VARINT, 3: BYTES}):
         if number == 1:
             shards = begin
         elif number == 2:
             big_endian = begin == 1
         else:
-            versions = _versions(value, begin, stop)
-    producer, min_consumer, bad_consumers = versions
-    if producer < 0:
-        raise malformed(f"its format has version {producer}")
-    if min_consumer > _READER or _READER in bad_consumers:
+            spans.append((begin, stop))
+    versions = read_versions(value, spans)
+    if versions.producer < 0:
+        raise malformed(f"its format has version {versions.producer}")
+    if versions.min_consumer > _READER or _READER in versions.bad_consumers:
         raise ModelError(
             f"The checkpoint is written for readers newer than version {_READER}, which TensorFlow 2.21 has.",
             "Export the model again with a released TensorFlow.",
         )
     return shards, big_endian, versions
-
-
-def _versions(value: bytes, start: int, end: int) -> _Versions:
-    """A ``VersionDef``: producer, min_consumer, bad_consumers."""
-    numbers = {1: 0, 2: 0}
-    bad: list[int] = []
-    for number, begin, stop in select(value, start, end, {1: VARINT, 2: VARINT, 3: ANY}):
-        if number == 3:
-            bad += [signed32(version) for version in varints(value, begin, stop)]
-        else:
-            numbers[number] = signed32(begin)
-    return numbers[1], numbers[2], tuple(bad)
 
 
 def _entry(key: bytes, value: bytes, shapes: dict[bytes, tuple[int, ...]]) -> tuple[Variable, list[tuple[int, int]]]:

@@ -11,16 +11,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cpr.errors import ModelError
+from cpr.report import Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.checkpoint import Variable
+from cpr.saved_model.checkpoint import INDEX_NAME, OBJECT_GRAPH, Variable
 from cpr.saved_model.documents import signature_document, tensor_document
+from cpr.saved_model.extras import FINGERPRINT_NAME
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME, MetaGraph, Signature, TensorInfo
 from cpr.saved_model.survey import FoundModel, Survey
-
-OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
-"""The one entry of a checkpoint that is no variable."""
-
-FINGERPRINT = "fingerprint.pb"
 
 
 class Difference(NamedTuple):
@@ -120,14 +117,14 @@ def _refuse_unreadable(survey: Survey) -> None:
         return
     findings = broken[0].findings if broken else survey.findings
     for finding in findings:
-        if finding.severity.value == "error":
+        if finding.severity is Severity.ERROR:
             place = f"{survey.origin}: {finding.where}"
             raise ModelError(f"There is no model to compare: {finding.message}", finding.remedy, place)
     raise ModelError("There is no model to compare here.", "Name the folder that holds saved_model.pb.", survey.origin)
 
 
 def _unreadable_index(survey: Survey, model: FoundModel) -> bool:
-    return model.index is None and "variables/variables.index" in _Side.of(survey, model).files
+    return model.index is None and INDEX_NAME in _Side.of(survey, model).files
 
 
 def _models(a: Survey, b: Survey, unread: list[str]) -> Iterator[Difference]:
@@ -180,8 +177,9 @@ def _graph(a: MetaGraph, b: MetaGraph, where: str) -> Iterator[Difference]:
     ones, others = (graph.objects.keras_version if graph.objects else "" for graph in (a, b))
     if ones != others:
         yield Difference("keras_version", place, ones or None, others or None)
-    for key in sorted({*a.signatures, *b.signatures}):
-        yield from _signature(a.signatures.get(key), b.signatures.get(key), _join(where, key))
+    ours, theirs = a.callable_signatures, b.callable_signatures
+    for key in sorted({*ours, *theirs}):
+        yield from _signature(ours.get(key), theirs.get(key), _join(where, key))
     for op in sorted({*a.ops, *b.ops}):
         if a.ops.get(op) != b.ops.get(op):
             yield Difference("op", _join(where, op), a.ops.get(op), b.ops.get(op))
@@ -260,7 +258,7 @@ def _checksum(variable: Variable) -> str:
 def _files(a: _Side, b: _Side, where: str, unread: list[str]) -> Iterator[Difference]:
     for path in sorted({*a.files, *b.files}):
         place, kind = _join(where, path), "asset" if path.startswith("assets/") else "file"
-        if path == FINGERPRINT and path in a.files and path in b.files:
+        if path == FINGERPRINT_NAME and path in a.files and path in b.files:
             continue  # numbers of no fixed length: their sizes tell nothing
         if a.files.get(path) != b.files.get(path):
             yield Difference(kind, place, a.files.get(path), b.files.get(path))

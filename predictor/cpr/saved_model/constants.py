@@ -67,11 +67,8 @@ class Constants:
 
 def _constant(buffer: Buffer, node: Node) -> float | None:
     """The number in a ``Const`` of one element, or of equal ones written as one; ``None`` for others and for text."""
-    attr = attribute(buffer, node, b"value")
-    if attr is None:
-        return None
     dtype, found = 0, []
-    for _, begin, stop in select(buffer, *attr, {8: BYTES}):
+    for _, begin, stop in select(buffer, *attribute(buffer, node.begin, node.stop, b"value"), {8: BYTES}):
         for number, at, to in select(buffer, begin, stop, _TENSOR):
             if number == 1:
                 dtype = at

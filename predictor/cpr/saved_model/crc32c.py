@@ -12,12 +12,9 @@ _NATIVE_FROM = 1 << 16
 
 def crc32c(content: bytes) -> int:
     if len(content) >= _NATIVE_FROM:
-        try:
-            from google_crc32c import value
-        except ImportError:
-            pass  # slower, and as right
-        else:
-            return int(value(content))
+        from google_crc32c import value
+
+        return int(value(content))
     return _crc32c(content)
 
 

@@ -10,13 +10,11 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from cpr.saved_model.reader import DEFAULT_SIGNATURE
 from cpr.saved_model.wire import BYTES, VARINT, Buffer, malformed, opened, select, signed32, text
 
 FINGERPRINT_NAME = "fingerprint.pb"
 WARMUP_NAME = "assets.extra/tf_serving_warmup_requests"
-
-_DEFAULT_SIGNATURE = "serving_default"
-"""What TensorFlow Serving runs where a request names no signature."""
 
 _KINDS = {
     2: "classify",
@@ -136,4 +134,4 @@ def _signature(buffer: Buffer, start: int, end: int) -> str:
     for _, begin, stop in select(buffer, start, end, {1: BYTES}):
         for _, at, to in select(buffer, begin, stop, {3: BYTES}):
             name = text(buffer, at, to)
-    return name or _DEFAULT_SIGNATURE
+    return name or DEFAULT_SIGNATURE

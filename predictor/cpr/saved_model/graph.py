@@ -43,7 +43,8 @@ DECODERS = frozenset(
 UNIFORM = frozenset((b"RandomUniform", b"StatelessRandomUniform", b"StatelessRandomUniformV2", b"StatefulUniform"))
 """Random numbers from 0 to 1: what a dropout makes its mask of."""
 
-_TRAINING = UNIFORM | {b"FusedBatchNorm", b"FusedBatchNormV2", b"FusedBatchNormV3"}
+FUSED_NORMS = frozenset((b"FusedBatchNorm", b"FusedBatchNormV2", b"FusedBatchNormV3"))
+_TRAINING = UNIFORM | FUSED_NORMS
 _UPDATES = frozenset((b"Assign", b"AssignSub", b"AssignSubVariableOp", b"AssignVariableOp"))
 _NEITHER: tuple[frozenset[bytes], frozenset[bytes]] = (frozenset(), frozenset())
 

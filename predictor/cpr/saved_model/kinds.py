@@ -172,7 +172,8 @@ NEWER_OPERATION = Kind(
     "A SavedModel needs another TensorFlow than the runtime's",
     _ERROR,
     "TensorFlow refuses a whole model for one operation that it does not know, even one that serving never runs. Newer "
-    "releases write such operations into the function that saves checkpoints.",
+    "releases write such operations into the function that saves checkpoints. It also refuses a graph whose version it does "
+    "not read.",
     "Export the model with the runtime's own TensorFlow, or set a newer runtime_version in routine.yaml.",
     _BAD_DATA,
     _TABLES,
@@ -236,7 +237,8 @@ OPTIMIZER_SLOTS = Kind(
     "The state of a training among the weights of a SavedModel",
     _NOTE,
     "An optimizer keeps one or two values beside each weight, and metrics keep theirs. Serving never reads them.",
-    "Export for serving only: Model.export(folder), or model.save(folder, include_optimizer=False) with Keras 2.",
+    "Export for serving only: Model.export(folder); with Keras 2 load the model with compile=False, which leaves its metrics "
+    "out, and then model.save(folder, include_optimizer=False).",
     source="tensorflow/core/protobuf/trackable_object_graph.proto; keras/src/optimizers/base_optimizer.py",
 )
 STORED_TWICE = Kind(

@@ -141,10 +141,10 @@ def functions_of(buffer: Buffer, node: Node) -> Iterator[bytes]:
                     yield string(buffer, item, item_end, 1)
 
 
-def attribute(buffer: Buffer, node: Node, name: bytes) -> tuple[int, int] | None:
-    """Where the ``AttrValue`` of an attribute lies, or ``None`` where the node does not have it."""
-    found = None
-    for _, begin, stop in select(buffer, node.begin, node.stop, {5: BYTES}):
+def attribute(buffer: Buffer, start: int, end: int, name: bytes) -> tuple[int, int]:
+    """Where the ``AttrValue`` of an attribute lies; (0, 0) where the ``NodeDef`` does not have it."""
+    found = (0, 0)
+    for _, begin, stop in select(buffer, start, end, {5: BYTES}):
         if string(buffer, begin, stop, 1) == name:
             found = last(buffer, begin, stop, 2)
     return found

@@ -10,10 +10,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from cpr.saved_model.constants import Constants
+from cpr.saved_model.graph import FUSED_NORMS
 from cpr.saved_model.nodes import Body, Node, attribute, node_name
 from cpr.saved_model.wire import VARINT, Buffer, select
-
-FUSED = frozenset((b"FusedBatchNorm", b"FusedBatchNormV2", b"FusedBatchNormV3"))
 
 _ASSIGNS = frozenset((b"AssignVariableOp", b"Assign"))
 _SUBTRACTS = frozenset((b"AssignSubVariableOp", b"AssignSub"))
@@ -25,7 +24,7 @@ _DEEPEST = 6
 def training_norms(buffer: Buffer, body: Body, nodes: Mapping[bytes, Node], constants: Constants) -> Iterator[bytes]:
     """Names of those among ``nodes`` (of ``body``, run and used for certain): the fused operation, or the mean."""
     for name, node in nodes.items():
-        if node.op in FUSED and _is_training(buffer, node) and not _is_by_row(body, node):
+        if node.op in FUSED_NORMS and _is_training(buffer, node) and not _is_by_row(body, node):
             yield name
     for node in body.nodes.values():
         for written in _averaged(body, node, constants):
@@ -37,7 +36,7 @@ def training_norms(buffer: Buffer, body: Body, nodes: Mapping[bytes, Node], cons
 def _is_training(buffer: Buffer, node: Node) -> bool:
     """What is not written is the default, and that is true."""
     training = True
-    for _, flag, _ in select(buffer, *(attribute(buffer, node, b"is_training") or (0, 0)), {5: VARINT}):
+    for _, flag, _ in select(buffer, *attribute(buffer, node.begin, node.stop, b"is_training"), {5: VARINT}):
         training = bool(flag)
     return training
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, NamedTuple
 
+from cpr.saved_model.checkpoint import VALUE_SUFFIX
 from cpr.saved_model.dtypes import dtype_name, tensor_shape
 from cpr.saved_model.wire import BYTES, VARINT, Buffer, malformed, select, signed32, text
 
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 
 KERAS_METADATA = "keras_metadata.pb"
 
-_SUFFIX = "/.ATTRIBUTES/VARIABLE_VALUE"
 _PATHS, _PATHS_RATIO = 1 << 20, 16
 """Paths share what they begin with, so a small file can spell out very long ones: 1 MiB and 16 times the size are the most."""
 
@@ -183,11 +183,11 @@ def _paths(objects: list[_Object], budget: int) -> dict[int, str]:
 
     for number, item in enumerate(objects):
         if item.variable is not None and number in ways:
-            paths[number] = path(number) + _SUFFIX
+            paths[number] = path(number) + VALUE_SUFFIX
     for number in queue:
         for original, name, slot in objects[number].slots if number < len(objects) else ():
             if original in ways and slot not in ways:
-                paths[slot] = f"{path(original)}/.OPTIMIZER_SLOT/{path(number)}/{_escaped(name)}{_SUFFIX}"
+                paths[slot] = f"{path(original)}/.OPTIMIZER_SLOT/{path(number)}/{_escaped(name)}{VALUE_SUFFIX}"
     return paths
 
 

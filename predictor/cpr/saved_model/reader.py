@@ -11,14 +11,17 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from cpr.errors import ModelError
-from cpr.saved_model.dtypes import dtype_name
-from cpr.saved_model.dtypes import tensor_shape as tensor_shape
+from cpr.saved_model.dtypes import dtype_name, tensor_shape
 from cpr.saved_model.graph import Call, Graph, TooLarge, named
 from cpr.saved_model.objects import KERAS_METADATA, ObjectGraph, parse_objects, read_keras_version
-from cpr.saved_model.wire import ANY, BYTES, VARINT, Buffer, last, malformed, opened, select, signed32, text, varints
+from cpr.saved_model.versions import read_versions
+from cpr.saved_model.wire import BYTES, VARINT, Buffer, last, malformed, opened, select, text
 
 PB_NAME = "saved_model.pb"
 PBTXT_NAME = "saved_model.pbtxt"
+
+DEFAULT_SIGNATURE = "serving_default"
+"""What servers run where a request names no signature of several."""
 
 _INIT_OP, _TRAIN_OP = "__saved_model_init_op", "__saved_model_train_op"
 _ASSETS = "saved_model_assets"
@@ -172,7 +175,7 @@ def _meta_graph(buffer: Buffer, start: int, end: int) -> MetaGraph:
         spans[number].append((begin, stop))
     tags, info, stripped = _meta_info(buffer, spans[1])
     graph = Graph(buffer, spans[2])
-    producer, min_consumer, bad_consumers = _versions(buffer, spans[2])
+    versions = read_versions(buffer, [(at, to) for span in spans[2] for _, at, to in select(buffer, *span, {4: BYTES})])
     collections = [_map_entry(buffer, *span) for span in spans[4]]
     signatures = _signatures(buffer, spans[5])
     assets = [name for key, value in collections if key == _ASSETS for name in _collected_assets(buffer, *value)]
@@ -188,9 +191,9 @@ def _meta_graph(buffer: Buffer, start: int, end: int) -> MetaGraph:
         has_objects=has_objects,
         git_version=info[6],
         stripped_default_attrs=stripped,
-        producer=producer,
-        min_consumer=min_consumer,
-        bad_consumers=bad_consumers,
+        producer=versions.producer,
+        min_consumer=versions.min_consumer,
+        bad_consumers=versions.bad_consumers,
         functions=named(graph.functions),
         init_ops=init_ops,
         load_ops=_load_ops(graph, init_ops),
@@ -212,20 +215,6 @@ def _meta_info(buffer: Buffer, spans: Iterable[tuple[int, int]]) -> tuple[tuple[
             else:
                 versions[number] = text(buffer, begin, stop)
     return tuple(tags), versions, stripped
-
-
-def _versions(buffer: Buffer, graphs: Iterable[tuple[int, int]]) -> tuple[int, int, tuple[int, ...]]:
-    """``producer``, ``min_consumer`` and ``bad_consumers`` of the graph's ``VersionDef``."""
-    numbers = {1: 0, 2: 0}
-    bad: list[int] = []
-    for start, end in graphs:
-        for _, begin, stop in select(buffer, start, end, {4: BYTES}):
-            for number, at, to in select(buffer, begin, stop, {1: VARINT, 2: VARINT, 3: ANY}):
-                if number == 3:
-                    bad += [signed32(value) for value in varints(buffer, at, to)]
-                else:
-                    numbers[number] = signed32(at)
-    return numbers[1], numbers[2], tuple(bad)
 
 
 def _signatures(buffer: Buffer, spans: Iterable[tuple[int, int]]) -> dict[str, Signature]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from math import prod
 from typing import Any, NamedTuple
 
-from cpr.saved_model.reader import Signature, TensorInfo
+from cpr.saved_model.reader import DEFAULT_SIGNATURE, Signature, TensorInfo
 
 SPELT_OUT = 64
 """The most values that anybody would paste."""
@@ -19,6 +19,8 @@ _NUMBERS = {
     **dict.fromkeys(("int8", "int16", "int32", "int64", "uint8", "uint16", "uint32", "uint64"), 0),
     "bool": False,
 }
+
+_COMPLEX = frozenset(("complex64", "complex128"))
 
 _IMAGE_DECODERS = frozenset(("DecodeImage", "DecodeJpeg", "DecodePng"))
 """TensorFlow's readers of images; each of them takes the others' formats, too."""
@@ -67,6 +69,8 @@ def example_request(signatures: Mapping[str, Signature], key: str, decodes: Mapp
     ``decodes`` names the operation that reads the bytes of an input.
     """
     inputs = signatures[key].inputs
+    if any(info.dtype in _COMPLEX for info in signatures[key].outputs.values()):
+        return None  # the model runs, and JSON has no way to write what it says
     rows = {size for info in inputs.values() for size in (info.shape or ())[:1] if size is not None}
     if not inputs or len(rows) > 1 or any(info.shape == () for info in inputs.values()):
         return None  # no rows at all, different numbers of them, or an input that has none
@@ -74,7 +78,7 @@ def example_request(signatures: Mapping[str, Signature], key: str, decodes: Mapp
     if None in values.values():
         return None
     cells = {name: (value, _inner(inputs[name], 1)) for name, value in values.items()}
-    named = key if key != "serving_default" and len(signatures) > 1 else None
+    named = key if key != DEFAULT_SIGNATURE and len(signatures) > 1 else None
     example = Example(rows.pop() if rows else 1, cells, len(cells) == 1, named)
     return example if 0 < example.size <= _MOST else None
 

@@ -13,9 +13,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import NamedTuple
 
-from cpr.saved_model.dtypes import dtype_name
-from cpr.saved_model.reader import tensor_shape
-from cpr.saved_model.wire import BYTES, Buffer, last, opened, select, text, varint
+from cpr.saved_model.dtypes import dtype_name, tensor_shape
+from cpr.saved_model.nodes import attribute, node_name
+from cpr.saved_model.wire import BYTES, Buffer, last, opened, select, string, text, varint
 
 Span = tuple[int, int]
 
@@ -58,7 +58,7 @@ def _of_graph(buffer: Buffer, start: int, end: int) -> Restored:
             saver = (begin, stop)
         else:
             objects = stop > begin
-    file_name, restore = (_node_name(_bytes(buffer, *saver, field)) for field in (1, 3))
+    file_name, restore = (node_name(string(buffer, *saver, field)) for field in (1, 3))
     if not restore:
         return Restored({}, {}, {})
     if objects:
@@ -74,13 +74,13 @@ def _called(buffer: Buffer, graph: Span, restore: bytes) -> Span | None:
     """The library function that the node ``restore`` calls."""
     name = b""
     for begin, stop in _nodes(buffer, graph, 1, restore):
-        if _bytes(buffer, begin, stop, 1) == restore:
-            name = _bytes(buffer, *last(buffer, *_attribute(buffer, begin, stop, b"f"), 10), 1)
+        if string(buffer, begin, stop, 1) == restore:
+            name = string(buffer, *last(buffer, *attribute(buffer, begin, stop, b"f"), 10), 1)
     for _, library, library_end in select(buffer, *graph, {2: BYTES}):
         for _, begin, stop in select(buffer, library, library_end, {1: BYTES}):
             # The signature comes first; the nodes behind it need not be walked to find the name.
             _, at, to = next(select(buffer, begin, stop, {1: BYTES}), (0, 0, 0))
-            if name and _bytes(buffer, at, to, 1) == name:
+            if name and string(buffer, at, to, 1) == name:
                 return begin, stop
     return None
 
@@ -89,14 +89,14 @@ def _restored(buffer: Buffer, nodes: list[Span], file_name: bytes | None) -> Ite
     """Keys and types of the RestoreV2 nodes that read ``file_name`` (``None``: of all)."""
     types: dict[bytes, list[int]] = {}
     for begin, stop in nodes:
-        if _bytes(buffer, begin, stop, 2) == _RESTORE:
-            inputs = [_node_name(buffer[at:to]) for _, at, to in select(buffer, begin, stop, {3: BYTES})]
+        if string(buffer, begin, stop, 2) == _RESTORE:
+            inputs = [node_name(buffer[at:to]) for _, at, to in select(buffer, begin, stop, {3: BYTES})]
             if len(inputs) >= 3 and file_name in (None, inputs[0]):
-                types[inputs[1]] = list(_types(buffer, *_attribute(buffer, begin, stop, b"dtypes")))
+                types[inputs[1]] = list(_types(buffer, *attribute(buffer, begin, stop, b"dtypes")))
     for begin, stop in nodes:
-        numbers = types.pop(_bytes(buffer, begin, stop, 1), None)
+        numbers = types.pop(string(buffer, begin, stop, 1), None)
         if numbers is not None:
-            tensor = last(buffer, *_attribute(buffer, begin, stop, b"value"), 8)
+            tensor = last(buffer, *attribute(buffer, begin, stop, b"value"), 8)
             keys = [text(buffer, at, to) for _, at, to in select(buffer, *tensor, {8: BYTES})]
             if len(keys) == len(numbers):
                 yield from zip(keys, map(dtype_name, numbers), strict=True)
@@ -106,9 +106,9 @@ def _shapes(
     buffer: Buffer, nodes: list[Span], op: bytes, keys: dict[str, str | None]
 ) -> Iterator[tuple[str, tuple[int | None, ...]]]:
     for begin, stop in nodes:
-        if _bytes(buffer, begin, stop, 2) == op:
+        if string(buffer, begin, stop, 2) == op:
             name = text(buffer, *last(buffer, begin, stop, 1))
-            written = last(buffer, *_attribute(buffer, begin, stop, b"shape"), 7)
+            written = last(buffer, *attribute(buffer, begin, stop, b"shape"), 7)
             shape = tensor_shape(buffer, *written) if written != (0, 0) else None
             if name in keys and shape is not None:
                 yield name, shape
@@ -123,27 +123,9 @@ def _nodes(buffer: Buffer, holder: Span, field: int, *marks: bytes) -> list[Span
     ]
 
 
-def _attribute(buffer: Buffer, start: int, end: int, key: bytes) -> Span:
-    """Where a node's attribute lies, an ``AttrValue``; (0, 0) for none."""
-    for _, begin, stop in select(buffer, start, end, {5: BYTES}):
-        if _bytes(buffer, begin, stop, 1) == key:
-            return last(buffer, begin, stop, 2)
-    return 0, 0
-
-
 def _types(buffer: Buffer, start: int, end: int) -> Iterator[int]:
     """The list of types in an ``AttrValue``, packed as protobuf 3 does."""
     position, stop = last(buffer, *last(buffer, start, end, 1), 6)
     while position < stop:
         number, position = varint(buffer, position, stop)
         yield number
-
-
-def _bytes(buffer: Buffer, start: int, end: int, field: int) -> bytes:
-    begin, stop = last(buffer, start, end, field)
-    return buffer[begin:stop]
-
-
-def _node_name(tensor: bytes) -> bytes:
-    """``a`` for the tensors ``a:0`` and, in functions, ``a:output:0``."""
-    return tensor.partition(b":")[0]

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, NamedTuple, TypeVar
 from cpr.errors import BundleError, ModelError
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.checkpoint import CheckpointIndex, Variable, read_checkpoint_index
-from cpr.saved_model.extras import Fingerprint, Warmup, read_fingerprint, read_warmup
+from cpr.saved_model.checkpoint import INDEX_NAME, CheckpointIndex, Variable, read_checkpoint_index
+from cpr.saved_model.extras import FINGERPRINT_NAME, WARMUP_NAME, Fingerprint, Warmup, read_fingerprint, read_warmup
 from cpr.saved_model.findings import extras, graph, leftovers, operations, place, serving, signature, weights
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME, MetaGraph, read_saved_model
 from cpr.saved_model.tree import Tree, local_tree
@@ -20,10 +20,8 @@ if TYPE_CHECKING:
 
 _Extra = TypeVar("_Extra", Fingerprint, Warmup)
 
-# As in cpr.manifest, whose import costs more than to read a small model.
-_MANIFEST_NAME = "manifest.json"
 _MODEL_DIR = "model"
-_PROJECT_NAME = "routine.yaml"
+"""``MODEL_DIR`` of cpr.manifest."""
 
 
 class FoundModel(NamedTuple):
@@ -86,7 +84,7 @@ def survey_tree(tree: Tree, *, verify: bool = False, tensorflow: str | None = No
     """The same for a folder whose files are known already."""
     folders = _model_folders(tree)
     packed = _is_packed(tree)
-    is_bundle = tree.has(_MANIFEST_NAME) and bool(tree.below(_MODEL_DIR) or tree.below("packages"))
+    is_bundle = tree.has(place.MANIFEST_NAME) and bool(tree.below(_MODEL_DIR) or tree.below("packages"))
     spare = leftovers.spare_files(tree, set(folders), f"{_MODEL_DIR}/" if is_bundle else "" if packed else None)
     models = tuple(examine(tree, where, beside=spare.get(where, ()), verify=verify, tensorflow=tensorflow) for where in folders)
     findings = [finding for model in models for finding in model.findings]
@@ -95,8 +93,8 @@ def survey_tree(tree: Tree, *, verify: bool = False, tensorflow: str | None = No
         try:
             bundle = _bundle(tree.root)
         except BundleError as error:
-            findings.append(kinds.BUNDLE_ALTERED.at(_MANIFEST_NAME, error.message, error.remedy))
-    elif not tree.has(_PROJECT_NAME):
+            findings.append(kinds.BUNDLE_ALTERED.at(place.MANIFEST_NAME, error.message, error.remedy))
+    elif not tree.has(place.PROJECT_NAME):
         found = place.findings(tree, tuple(folders))
         findings += (finding for finding in found if not (packed and finding.check == kinds.WRONG_LEVEL.id))
     return Survey(tree.root, bundle, tuple(tree.files.items()), models, tuple(findings), tree.origin)
@@ -112,8 +110,8 @@ def _is_packed(tree: Tree) -> bool:
     """True for the model directory of a routine or of a bundle: all of it is uploaded, and it has the SavedModel in a folder of
     its own, as the templates do."""
     root = tree.root.resolve()
-    of_bundle = root.name == _MODEL_DIR and (root.parent / _MANIFEST_NAME).is_file()
-    return of_bundle or (root.parent / _PROJECT_NAME).is_file()
+    of_bundle = root.name == _MODEL_DIR and (root.parent / place.MANIFEST_NAME).is_file()
+    return of_bundle or (root.parent / place.PROJECT_NAME).is_file()
 
 
 def examine(
@@ -135,14 +133,15 @@ def examine(
     else:
         findings += graph.findings(inner, graphs)
     index = None
-    if not inner.has(weights.INDEX_NAME):
+    if not inner.has(INDEX_NAME):
         findings += weights.missing_index(graphs)
-    elif weights.INDEX_NAME not in pointed:
+    elif INDEX_NAME not in pointed:
         try:
-            index = read_checkpoint_index(inner.path(weights.INDEX_NAME))
+            index = read_checkpoint_index(inner.path(INDEX_NAME))
         except ModelError as error:
             findings.append(weights.unreadable_index(error))
-    fingerprint, warmup = _extras(inner, findings)
+    fingerprint = _extra(inner, FINGERPRINT_NAME, read_fingerprint, findings)
+    warmup = _extra(inner, WARMUP_NAME, read_warmup, findings)
     file = graph.graph_file(inner)
     findings += extras.findings(graphs, warmup)
     if index is not None:
@@ -157,14 +156,8 @@ def examine(
     return FoundModel(where, graphs, tuple(findings), index, fingerprint, warmup)
 
 
-def _extras(tree: Tree, findings: list[Finding]) -> tuple[Fingerprint | None, Warmup | None]:
-    """What lies beside the graph; a finding is added for what cannot be read."""
-    return _extra(tree, extras.FINGERPRINT_NAME, read_fingerprint, findings), _extra(
-        tree, extras.WARMUP_NAME, read_warmup, findings
-    )
-
-
 def _extra(tree: Tree, name: str, read: Callable[[Path], _Extra], findings: list[Finding]) -> _Extra | None:
+    """What lies beside the graph; a finding is added where it cannot be read."""
     if not tree.has(name):
         return None
     try:
@@ -189,14 +182,22 @@ def _folder(path: Path) -> Path:
         return path.parent
     if path.is_dir():
         inside = path.name in place.INSIDE and not any((path / name).exists() for name in (PB_NAME, PBTXT_NAME))
-        return path.parent if inside and any((path.parent / name).is_file() for name in (PB_NAME, PBTXT_NAME)) else path
+        return path.parent if inside and _has_graph(path.parent) else path
     if not path.exists():
         raise ModelError("There is nothing at this path.", "Check its spelling; `ls` shows what is there.", str(path))
     what, remedy = f"{path} is a file, not a SavedModel's folder.", "Name the folder that holds saved_model.pb, or a bundle."
-    hint = place.file_hint(Tree(path.parent, {path.name: path.stat().st_size}, str(path.parent)), path.name)
+    if path.parent.name in place.INSIDE and _has_graph(path.parent.parent):
+        raise ModelError(f"{path} is a part of a SavedModel.", f"Name its folder: {path.parent.parent}.", str(path))
+    hint = None
+    if path.is_file():  # and no pipe, which would be waited for
+        hint = place.file_hint(Tree(path.parent, {path.name: path.stat().st_size}, str(path.parent)), path.name)
     if hint is not None:
         what, remedy = f"{what} {hint[0]}", hint[1]
     raise ModelError(what, remedy, str(path))
+
+
+def _has_graph(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in (PB_NAME, PBTXT_NAME))
 
 
 def _model_folders(tree: Tree) -> list[str]:

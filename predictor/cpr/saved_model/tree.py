@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -56,8 +57,10 @@ class Tree(NamedTuple):
 
 
 def local_tree(folder: Path) -> Tree:
-    """The files of a folder. A link to a file counts as the file; links to folders are not followed. ``ModelError`` where one
-    of its folders cannot be listed."""
+    """The files of a folder. A link to a file counts as the file; links to folders are not followed.
+
+    A pipe, a device or a socket is none. ``ModelError`` where one of its folders cannot be listed.
+    """
     return Tree(folder, dict(sorted(_files(os.fspath(folder)))), str(folder))
 
 
@@ -68,6 +71,8 @@ def _files(root: str) -> Iterator[tuple[str, int]]:
         try:
             entries = list(os.scandir(folder))
         except OSError as error:
+            if prefix and isinstance(error, FileNotFoundError):
+                continue  # gone since its parent was listed, as TensorFlow's temporary folder is where a model is being written
             raise ModelError(
                 f"The folder cannot be read: {error.strerror}.", "Check its permissions.", str(error.filename)
             ) from None
@@ -76,7 +81,8 @@ def _files(root: str) -> Iterator[tuple[str, int]]:
                 left.append((entry.path, f"{prefix}{entry.name}/"))
                 continue
             try:
-                if not entry.is_dir():
-                    yield prefix + entry.name, entry.stat().st_size
+                status = entry.stat()
+                if stat.S_ISREG(status.st_mode):  # a pipe would be waited for, a device be read without end
+                    yield prefix + entry.name, status.st_size
             except OSError:
                 continue  # a link that leads nowhere, or in a circle: whoever needs the file says that it is missing

@@ -2,19 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence, Set
-from types import MappingProxyType
+from collections.abc import Iterator, Mapping, Set
 from typing import NamedTuple
 
-from cpr.saved_model.checkpoint import CheckpointIndex, Variable
-
-_VALUE = "/.ATTRIBUTES/VARIABLE_VALUE"
-"""What the name of a variable ends with that TensorFlow 2 found by its place in the objects."""
+from cpr.saved_model.checkpoint import VALUE_SUFFIX, CheckpointIndex, Variable, short_name
 
 _EXPORTED = {"variables", "trainable_variables", "non_trainable_variables"}
 _USED = {"_all_variables"}
 
-_SLOT, _ITERATIONS, _ITER = "/.OPTIMIZER_SLOT/", "/_iterations" + _VALUE, "/iter" + _VALUE
+_SLOT, _ITERATIONS, _ITER = "/.OPTIMIZER_SLOT/", "/_iterations" + VALUE_SUFFIX, "/iter" + VALUE_SUFFIX
 _METRICS = "keras_api/metrics/"
 
 _OPTIMIZERS = (
@@ -52,47 +48,29 @@ class Leftovers(NamedTuple):
     bytes: int
 
 
-def duplicates(index: CheckpointIndex, names: Mapping[str, str] = MappingProxyType({})) -> Duplicates:
+def duplicates(index: CheckpointIndex) -> Duplicates:
     """The variables that Keras 3's ``Model.export`` stores twice, in its lists ``variables`` and ``_all_variables``.
 
     The lists are in different orders (in ``_all_variables`` is what the endpoints use, trainable ones first), so a pair is one
     of each list with equal type, shape, size and checksum, and there are as many pairs of a kind as both lists have of it:
-    biases that are all zero pair up, but never two of one list. Which of those belong together is told by ``names``, where
-    given: the variables' own (``dense/kernel``) by their names in the checkpoint. Where the greater part of ``_all_variables``
-    has no partner, the lists are those of different models, and what is equal in them is so by chance.
+    biases that are all zero pair up, with any of the others that are, but never two of one list. Where the greater part of
+    ``_all_variables`` has no partner, the lists are those of different models, and what is equal in them is so by chance.
 
     Source: ``keras/src/export/saved_model_export_archive.py`` of Keras 3.15.
     """
     exported, used = _by_content(index, _EXPORTED), _by_content(index, _USED)
-    pairs = [pair for content, group in used.items() for pair in _paired(exported.get(content, []), group, names)]
+    pairs = [pair for content, group in used.items() for pair in zip(exported.get(content, []), group, strict=False)]
     wasted = sum(second.bytes for _, second in pairs)
     if 2 * wasted < sum(variable.bytes for group in used.values() for variable in group):
         return Duplicates((), 0)
     return Duplicates(tuple(sorted((first.name, second.name) for first, second in pairs)), wasted)
 
 
-def _paired(
-    firsts: Sequence[Variable], seconds: Sequence[Variable], names: Mapping[str, str]
-) -> Iterator[tuple[Variable, Variable]]:
-    """Those with the same name together; of the rest, in which nothing tells them apart, each with the next."""
-    by_name = {names[first.name]: first for first in firsts if first.name in names}
-    rest = []
-    taken = set()
-    for second in seconds:
-        first = by_name.pop(names.get(second.name, ""), None)
-        if first is None:
-            rest.append(second)
-        else:
-            taken.add(first.name)
-            yield first, second
-    yield from zip((first for first in firsts if first.name not in taken), rest, strict=False)
-
-
 def _by_content(index: CheckpointIndex, lists: Set[str]) -> Mapping[object, list[Variable]]:
     """The variables of a list that take any bytes, by what they hold, each kind in the order of the list."""
     listed = []
     for variable in index.variables:
-        holder, _, place = variable.name.removesuffix(_VALUE).rpartition("/")
+        holder, _, place = short_name(variable.name).rpartition("/")
         if holder in lists and place.isdecimal() and variable.bytes and not variable.slices:
             listed.append((len(place), place, variable))
     kinds: dict[object, list[Variable]] = {}
@@ -109,15 +87,15 @@ def optimizer_slots(index: CheckpointIndex) -> Leftovers:
 
 def _objects_left(variables: tuple[Variable, ...]) -> Iterator[Variable]:
     """Those that TensorFlow 2 saved. Under an optimizer's ``_trainable_variables`` the weights of the model itself can lie."""
-    names = {variable.name for variable in variables if variable.name.endswith(_VALUE)}
+    names = {variable.name for variable in variables if variable.name.endswith(VALUE_SUFFIX)}
     optimizers = set(_optimizers(names))
     for variable in variables:
         if variable.name not in names:
             continue
-        place = variable.name.removesuffix(_VALUE)
+        place = short_name(variable.name)
         owner, _, last = place.rpartition("/")
         listed = last.isdecimal() and owner.endswith("/_variables") and owner.removesuffix("/_variables") in optimizers
-        if listed or owner in optimizers or _SLOT in place or f"/{place}".find(f"/{_METRICS}") >= 0:
+        if listed or owner in optimizers or _SLOT in place or f"/{_METRICS}" in f"/{place}":
             yield variable
 
 
@@ -125,16 +103,16 @@ def _optimizers(names: Set[str]) -> Iterator[str]:
     """The places of optimizers: those of slots, and what counts iterations as an optimizer does."""
     for name in names:
         if _SLOT in name:
-            yield name.removesuffix(_VALUE).rpartition(_SLOT)[2].rpartition("/")[0]
+            yield short_name(name).rpartition(_SLOT)[2].rpartition("/")[0]
         elif name.endswith(_ITERATIONS):
             yield name.removesuffix(_ITERATIONS)
-        elif name.endswith(_ITER) and f"{name.removesuffix(_ITER)}/learning_rate{_VALUE}" in names:
+        elif name.endswith(_ITER) and f"{name.removesuffix(_ITER)}/learning_rate{VALUE_SUFFIX}" in names:
             yield name.removesuffix(_ITER)
 
 
 def _graph_left(variables: tuple[Variable, ...]) -> Iterator[Variable]:
     """Those that TensorFlow 1 saved: ``w/Adam_1`` where there is a ``w``, ``training/Adam/w/m``, and scalars beside them."""
-    names = {variable.name for variable in variables if not variable.name.endswith(_VALUE)}
+    names = {variable.name for variable in variables if not variable.name.endswith(VALUE_SUFFIX)}
     scopes: set[str] = set()
     scalars = []
     for variable in variables:

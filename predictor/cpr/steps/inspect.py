@@ -8,6 +8,10 @@ from typing import TYPE_CHECKING
 
 from cpr.errors import ModelError, UsageError
 from cpr.saved_model import kinds
+from cpr.saved_model.checkpoint import INDEX_NAME
+from cpr.saved_model.extras import FINGERPRINT_NAME, WARMUP_NAME
+from cpr.saved_model.findings.place import MANIFEST_NAME
+from cpr.saved_model.objects import KERAS_METADATA
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME
 from cpr.saved_model.survey import Survey, survey, survey_tree
 from cpr.saved_model.tree import Tree
@@ -30,15 +34,7 @@ _MOST_POINTERS = 200
 _POINTER_SIZES = range(100, 1024)
 """A Git LFS pointer spells out a hash of 64 digits, and has less than 1024 bytes by its specification."""
 
-_OF_MODEL = (
-    PB_NAME,
-    PBTXT_NAME,
-    "variables/variables.index",
-    "fingerprint.pb",
-    "keras_metadata.pb",
-    "assets.extra/tf_serving_warmup_requests",
-)
-_RECORDS = ("manifest.json",)
+_OF_MODEL = (PB_NAME, PBTXT_NAME, INDEX_NAME, FINGERPRINT_NAME, KERAS_METADATA, WARMUP_NAME)
 
 _SHOWN = 8
 """Names of a long list that a message has."""
@@ -63,7 +59,7 @@ def inspect(
     folder = _local(place)
     if folder is not None:
         if endpoint is not None:
-            raise UsageError("An endpoint is for gs:// and s3:// alone.", "Leave out the endpoint.", str(place))
+            raise _no_bucket(str(place))
         return survey(folder, verify=verify, tensorflow=release)
     if verify:
         raise UsageError(
@@ -82,6 +78,8 @@ def compare(a: Path | str, b: Path | str, *, endpoint: str | None = None, progre
     """
     from cpr.saved_model.comparison import compare_surveys
 
+    if endpoint is not None and None not in (_local(a), _local(b)):
+        raise _no_bucket(str(a))
     with _opened(a, endpoint, progress) as first, _opened(b, endpoint, progress) as second:
         return compare_surveys(first, second)
 
@@ -94,6 +92,10 @@ def _opened(place: Path | str, endpoint: str | None, progress: Progress | None) 
     else:
         with _surveyed(str(place), endpoint, progress, assets=True) as found:
             yield found
+
+
+def _no_bucket(place: str) -> UsageError:
+    return UsageError("An endpoint is for gs:// and s3:// alone.", "Leave out the endpoint.", place)
 
 
 def _local(place: Path | str) -> Path | str | None:
@@ -149,7 +151,7 @@ def _needed(files: Mapping[str, int], assets: bool) -> list[str]:
     read = [path for path in files if _part_of(path, models, ("variables", "assets"))]
     pointers = [path for path in read if files[path] in _POINTER_SIZES][:_MOST_POINTERS]
     compared = _within([path for path in read if _part_of(path, models, ("assets",))], files) if assets else ()
-    return list(dict.fromkeys(path for path in (*_RECORDS, *opened, *pointers, *compared) if path in files))
+    return list(dict.fromkeys(path for path in (MANIFEST_NAME, *opened, *pointers, *compared) if path in files))
 
 
 def _part_of(path: str, models: set[str], folders: tuple[str, ...]) -> bool:

@@ -8,7 +8,7 @@ never fetched.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,9 +19,6 @@ from cpr.storage.schemes import open_storage
 
 MOST_OBJECTS = 100_000
 """The most that are listed: a hundred times what a version of the platform may have."""
-
-Progress = Callable[[str, int], None]
-"""Called with the path and the size of each object that was fetched."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,18 +38,16 @@ class Listing:
     def uri(self) -> str:
         return self.storage.uri(self.prefix.rstrip("/"))
 
-    def fetch(self, paths: Iterable[str], folder: Path, progress: Progress | None = None) -> None:
+    def fetch(self, paths: Iterable[str], folder: Path) -> None:
         """Copy the objects with these paths of ``files`` to the same paths in ``folder``, several at a time.
 
         ``StorageError`` where one cannot be read, or is no longer as it was listed, or the folder cannot be written.
         """
         with ThreadPoolExecutor(self.storage.parallel) as pool:
-            fetches = {pool.submit(self._fetch, path, folder): path for path in paths}
+            fetches = [pool.submit(self._fetch, path, folder) for path in paths]
             try:
                 for done in as_completed(fetches):
                     done.result()
-                    if progress is not None:
-                        progress(fetches[done], self.files[fetches[done]])
             finally:
                 _cancel(fetches)
 

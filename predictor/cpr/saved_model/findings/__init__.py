@@ -11,5 +11,7 @@
 ``extras``     CPR661: fingerprint and warm-up requests
 ============== =============================================================
 
+``served`` says which graphs of a model they look at, ``words`` spells names and shapes.
+
 Each takes values and yields findings whose places are relative to the model's folder. ``cpr.saved_model.kinds`` has the words.
 """

@@ -7,12 +7,9 @@ from collections.abc import Iterator
 from cpr.errors import ModelError
 from cpr.report import Finding
 from cpr.saved_model import kinds
-from cpr.saved_model.extras import Warmup
-from cpr.saved_model.findings.graph import served
+from cpr.saved_model.extras import FINGERPRINT_NAME, WARMUP_NAME, Warmup
+from cpr.saved_model.findings.served import served
 from cpr.saved_model.reader import MetaGraph
-
-FINGERPRINT_NAME = "fingerprint.pb"
-WARMUP_NAME = "assets.extra/tf_serving_warmup_requests"
 
 _MOST_REQUESTS = 1000
 """``kMaxNumRecords`` of ``saved_model_warmup_util.h``."""

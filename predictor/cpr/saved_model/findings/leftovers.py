@@ -6,14 +6,17 @@ from collections.abc import Iterable, Iterator, Mapping, Set
 
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.checkpoint import CheckpointIndex
-from cpr.saved_model.findings.weights import INDEX_NAME
-from cpr.saved_model.findings.words import listed, short
+from cpr.saved_model.checkpoint import INDEX_NAME, VALUE_SUFFIX, CheckpointIndex, short_name
+from cpr.saved_model.findings.words import listed
 from cpr.saved_model.tree import Tree
 
 _EVENTS = "events.out.tfevents."
 _KERAS_SUFFIXES = (".keras", ".h5", ".hdf5")
 _OWN_FOLDERS = ("variables/", "assets/", "assets.extra/")
+_BY_GRAPH = (
+    "Build the graph that predicts alone, without the optimizer; restore the checkpoint of the training into it, and export it."
+)
+"""For what TensorFlow 1 saved: its savers write all variables of the graph."""
 
 
 def spare_files(tree: Tree, folders: Set[str], shipped: str | None) -> dict[str, list[str]]:
@@ -78,12 +81,13 @@ def in_checkpoint(index: CheckpointIndex) -> Iterator[Finding]:
     if slots.bytes:
         yield kinds.OPTIMIZER_SLOTS.at(
             INDEX_NAME,
-            f"{slots.bytes:,} bytes of the weights are for training alone, such as {short(slots.names[0])}.",
+            f"{slots.bytes:,} bytes of the weights are for training alone, such as {short_name(slots.names[0])}.",
+            None if any(name.endswith(VALUE_SUFFIX) for name in slots.names) else _BY_GRAPH,
             severity=_severity(slots.bytes),
         )
     twice = duplicates(index)
     if twice.bytes:
-        one, other = map(short, twice.pairs[0])
+        one, other = map(short_name, twice.pairs[0])
         yield kinds.STORED_TWICE.at(
             INDEX_NAME,
             f"{twice.bytes:,} bytes of the weights are there a second time, such as {one} and {other}.",

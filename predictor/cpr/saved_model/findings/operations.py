@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator
 
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds, operations
-from cpr.saved_model.findings.graph import served
+from cpr.saved_model.findings.served import requested, served
 from cpr.saved_model.findings.words import listed, them
 from cpr.saved_model.reader import MetaGraph
 
@@ -128,6 +128,5 @@ def _dangerous(graph: MetaGraph, file: str) -> Iterator[Finding]:
 
 def _reached(graph: MetaGraph) -> Collection[str]:
     """What a request or the loading runs; everything where that is not known."""
-    if graph.callable_signatures.keys() - graph.calls.keys():
-        return graph.ops.keys() - _OF_SAVER
-    return {op for call in graph.calls.values() for op in call.ops} | graph.load_ops.keys()
+    found = requested(graph)
+    return graph.ops.keys() - _OF_SAVER if found is None else found | graph.load_ops.keys()

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 
 from cpr.errors import ModelError
 from cpr.report import Finding
 from cpr.saved_model import kinds
+from cpr.saved_model.checkpoint import INDEX_NAME
+from cpr.saved_model.extras import FINGERPRINT_NAME
+from cpr.saved_model.objects import KERAS_METADATA
 from cpr.saved_model.reader import PB_NAME
 from cpr.saved_model.tree import Tree
 from cpr.saved_model.wire import BYTES, select
@@ -14,8 +18,13 @@ from cpr.saved_model.wire import BYTES, select
 INSIDE = ("variables", "assets", "assets.extra")
 """The folders of a SavedModel that are named by mistake."""
 
-_BUNDLED = ("manifest.json", "routine.yaml")
-_PARTS = ("variables/variables.index", "fingerprint.pb", "keras_metadata.pb")
+# As in cpr.manifest and cpr.project, whose imports cost more than to read a small model.
+MANIFEST_NAME = "manifest.json"
+PROJECT_NAME = "routine.yaml"
+
+_BUNDLED = (MANIFEST_NAME, PROJECT_NAME)
+
+_PARTS = (INDEX_NAME, FINGERPRINT_NAME, KERAS_METADATA)
 _HEAD = 1 << 16
 
 _KERAS = (
@@ -113,6 +122,9 @@ def _above(models: tuple[str, ...]) -> set[str]:
 
 
 def _nothing_here(tree: Tree) -> Finding:
+    if os.path.lexists(tree.root / PB_NAME):
+        message = f"What is called {PB_NAME} here is no file: a folder, a pipe, a device, or a link that leads nowhere."
+        return kinds.NOTHING_HERE.at(PB_NAME, message, "Put the file itself there, or name the folder that holds it.")
     message = f"There is no {PB_NAME} here or below."
     if any(tree.has(part) for part in _PARTS):
         message = f"The rest of a SavedModel is here, and its {PB_NAME} is missing."

@@ -7,7 +7,7 @@ from functools import partial
 
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.findings.graph import Said, by_signature, served
+from cpr.saved_model.findings.served import Said, by_signature, requested, served
 from cpr.saved_model.findings.words import listed
 from cpr.saved_model.graph import Call
 from cpr.saved_model.operations import training
@@ -73,9 +73,9 @@ def _learns(key: str, call: Call) -> Iterator[Said]:
 
 def _unused(graph: MetaGraph, file: str) -> Iterator[Finding]:
     """Operations of the training that no signature reaches; nothing is said where that is not known."""
-    if graph.callable_signatures.keys() - graph.calls.keys():
+    reached = requested(graph)
+    if reached is None:
         return
-    reached = {op for call in graph.calls.values() for op in call.ops}
     idle = [op for op in graph.ops if op not in reached and training(op) in ("optimizer", "loss")]
     if idle:
         count = sum(graph.ops[op] for op in idle)

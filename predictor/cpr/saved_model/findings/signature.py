@@ -6,11 +6,13 @@ from collections.abc import Iterator, Mapping, Sized
 
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.findings.graph import Said, by_signature
+from cpr.saved_model.findings.served import Said, by_signature
+from cpr.saved_model.findings.words import shape_text
 from cpr.saved_model.graph import Call
 from cpr.saved_model.reader import MetaGraph, Signature, TensorInfo
 
 _METHOD_NAMES = frozenset(f"tensorflow/serving/{name}" for name in ("predict", "classify", "regress"))
+_OF_EXAMPLES = frozenset(f"tensorflow/serving/{name}" for name in ("classify", "regress"))
 _WIDE = {"float64": "float32", "int64": "int32"}
 
 
@@ -23,7 +25,7 @@ def _rules(_: str, signature: Signature, call: Call | None) -> Iterator[Said]:
     yield from _unbatched(signature)
     yield from _wide(signature)
     if call is not None:
-        yield from _bytes_names(call)
+        yield from _bytes_names(signature, call)
     if signature.method_name not in _METHOD_NAMES:
         spelt = repr(signature.method_name) if signature.method_name else "empty"
         yield Said(kinds.METHOD_NAME, f"the method name is {spelt}, and servers refuse it")
@@ -37,7 +39,7 @@ def _unbatched(signature: Signature) -> Iterator[Said]:
     scalars = [name for name, info in inputs.items() if info.shape == ()]
     if fixed:
         rows = sorted({shape[0] or 0 for shape in fixed.values()})
-        shapes = ", ".join(f"{name} {_spelt(shape)}" for name, shape in fixed.items())
+        shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in fixed.items())
         instances = "1 instance" if rows == [1] else f"{' and '.join(map(str, rows))} instances"
         yield Said(kinds.UNBATCHED, f"the outer dimension of {shapes} is fixed, so a request must have exactly {instances}")
     if scalars:
@@ -55,7 +57,7 @@ def _unbatched_outputs(signature: Signature) -> Iterator[Said]:
     outputs = {name: info.shape for name, info in _dense(signature.outputs).items()}
     fixed = {name: shape for name, shape in outputs.items() if shape is not None and (not shape or shape[0] is not None)}
     if fixed:
-        shapes = ", ".join(f"{name} {_spelt(shape)}" for name, shape in fixed.items())
+        shapes = ", ".join(f"{name} {shape_text(shape)}" for name, shape in fixed.items())
         yield Said(
             kinds.UNBATCHED,
             f"any number of rows goes in, and {shapes} comes out: it does not follow the rows",
@@ -71,7 +73,7 @@ def _wide(signature: Signature) -> Iterator[Said]:
         yield Said(kinds.WIDE_INPUT, f"{what}, where {narrow} would do for most models")
 
 
-def _bytes_names(call: Call) -> Iterator[Said]:
+def _bytes_names(signature: Signature, call: Call) -> Iterator[Said]:
     for name, op in call.encodes.items():
         if not name.endswith("_bytes"):
             yield Said(
@@ -79,7 +81,9 @@ def _bytes_names(call: Call) -> Iterator[Said]:
                 f"the output {name} holds bytes, from {op}, and is sent as text",
                 f"Name it {name}_bytes.",
             )
-    for name, op in call.decodes.items():
+    # To classify and to regress is to name the one input `inputs`: servers refuse another name.
+    decodes = {} if signature.method_name in _OF_EXAMPLES else call.decodes
+    for name, op in decodes.items():
         if not name.endswith("_bytes"):
             yield Said(
                 kinds.BYTES_NAME,
@@ -97,10 +101,6 @@ def _composite(signature: Signature) -> Iterator[Said]:
 
 def _dense(tensors: Mapping[str, TensorInfo]) -> dict[str, TensorInfo]:
     return {name: info for name, info in tensors.items() if info.kind is None}
-
-
-def _spelt(shape: tuple[int | None, ...]) -> str:
-    return "[{}]".format(", ".join("?" if size is None else str(size) for size in shape))
 
 
 def _is(items: Sized) -> str:

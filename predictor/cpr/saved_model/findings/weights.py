@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING
 from cpr.errors import ModelError
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
-from cpr.saved_model.checkpoint import CheckpointIndex, Variable
-from cpr.saved_model.findings.graph import graph_file, served
-from cpr.saved_model.findings.words import listed, them
+from cpr.saved_model.checkpoint import INDEX_NAME, OBJECT_GRAPH, CheckpointIndex, Variable
+from cpr.saved_model.findings.graph import graph_file
+from cpr.saved_model.findings.served import served
+from cpr.saved_model.findings.words import listed, shape_text, them
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME, MetaGraph
 from cpr.saved_model.tree import Tree
 
@@ -19,13 +20,10 @@ if TYPE_CHECKING:
     from cpr.saved_model.extras import Fingerprint
     from cpr.saved_model.restores import Restored
 
-INDEX_NAME = "variables/variables.index"
-
 _LFS_MARK = b"version https://git-lfs.github.com/spec/"
 _LFS_LARGEST = 1024
 """A pointer file has less than 1024 bytes: https://github.com/git-lfs/git-lfs/blob/main/docs/spec.md"""
 
-_OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 _VARIABLE_OPS = frozenset(("VarHandleOp", "Variable", "VariableV2"))
 
 
@@ -109,6 +107,8 @@ def foreign(tree: Tree, graphs: tuple[MetaGraph, ...], index: CheckpointIndex) -
         restored = read_restored(tree.path(PB_NAME))
     except ModelError:
         return  # a part of the file that the reader has no need of; TensorFlow may think otherwise, but this is no proof
+    if len(restored) != len(graphs):
+        return  # the file was written anew since the graphs were read
     found = [
         finding
         for graph, wanted in zip(graphs, restored, strict=True)
@@ -116,7 +116,7 @@ def foreign(tree: Tree, graphs: tuple[MetaGraph, ...], index: CheckpointIndex) -
         for finding in _contradictions(graph, wanted, variables)
     ]
     asked = {key for wanted in restored for key in wanted.keys}
-    unasked = [name for name in variables if name not in asked]
+    unasked = [name for name in variables if name not in asked and name != OBJECT_GRAPH]
     if not found and asked and unasked:
         message = f"The index has {listed(unasked)}, which the graph does not restore: it was written for another model."
         found.append(kinds.FOREIGN_WEIGHTS.at(INDEX_NAME, message))
@@ -128,7 +128,7 @@ def _is_own(graphs: tuple[MetaGraph, ...], variables: Mapping[str, Variable]) ->
     if len(graphs) != 1 or graphs[0].objects is None:
         return False
     objects = {variable.path: variable for variable in graphs[0].objects.variables if variable.path}
-    return variables.keys() - objects.keys() <= {_OBJECT_GRAPH} and all(
+    return variables.keys() - objects.keys() <= {OBJECT_GRAPH} and all(
         path in variables and variable.dtype == variables[path].dtype and _fits(variables[path].shape, variable.shape)
         for path, variable in objects.items()
     )
@@ -162,7 +162,7 @@ def _other_shapes(
         key = other[0]
         shape, stored = wanted[key], variables[key].shape
         yield _contradiction(
-            f"The graph and the index differ in the shape of {listed(other)}: {list(shape or ())}, not {list(stored)}.",
+            f"The graph and the index differ in the shape of {listed(other)}: {shape_text(shape)}, not {shape_text(stored)}.",
             severity,
         )
 
