@@ -2,11 +2,23 @@
 
 :func:`rehearse` gives a :class:`Run`, a plain record of what happened; :mod:`cpr.checks` makes findings of it.
 ``environment`` is what it runs on, ``child`` a process that leaves nothing behind, ``probe`` the program that it runs
-(standalone, Python 3.7), ``record`` what that told.
+(standalone, Python 3.7) with what lies beside it for the trials of the class, ``record`` what that told.
 """
 
 from cpr.isolation.environment import THIS_INTERPRETER, Environment
-from cpr.isolation.record import Answer, Phase, Raised, Run, Shape
+from cpr.isolation.record import Answer, Phase, Raised, Run, Shape, Trial, Trials
 from cpr.isolation.rehearsal import TIMEOUT_SECONDS, rehearse
 
-__all__ = ["THIS_INTERPRETER", "TIMEOUT_SECONDS", "Answer", "Environment", "Phase", "Raised", "Run", "Shape", "rehearse"]
+__all__ = [
+    "THIS_INTERPRETER",
+    "TIMEOUT_SECONDS",
+    "Answer",
+    "Environment",
+    "Phase",
+    "Raised",
+    "Run",
+    "Shape",
+    "Trial",
+    "Trials",
+    "rehearse",
+]

@@ -5,14 +5,16 @@ runs on the Python of the target, from 3.7 on, with the standard library alone. 
 each written and closed before the author's code runs on, so that a crash loses nothing. Standard output and error are theirs.
 
 The job: ``site`` (folder with the installed packages), ``model_dir``, ``predictor`` (``module.Class``), ``requests`` (a file of
-JSON lines ``{"line", "request", "expect": bool}``), ``results`` (where to write), ``started`` (``time.monotonic()`` of the
-parent), ``cut_network`` and ``decode_b64``.
+JSON lines ``{"line", "request", "expect": bool, "rtol", "atol"}``), ``results`` (where to write), ``started`` (``time.monotonic()``
+of the parent), ``cut_network`` and ``decode_b64``. Further keys may be left out: ``deadline`` (on the same clock), ``behaviour``
+(False: the replay alone), ``samples`` and ``sample_seconds`` (how many calls to time, and for how long at most).
 """
 
 import base64
 import contextlib
 import ctypes
 import errno
+import importlib.util
 import inspect
 import json
 import math
@@ -41,6 +43,18 @@ _process, _exit = os.getpid, os._exit
 _MAX_TEXT = 4000  # characters of an error message or traceback that travel
 _MAX_PLACE = 120  # characters of the place in an answer
 _MAX_ANSWERS = 128 * 1024 * 1024  # bytes of answers that travel to be compared; a response may have 1.5 MB
+_MAX_CASES, _MAX_CASE_BYTES = 32, 4 * 1024 * 1024  # examples that are tried further, and bytes of one's answer
+_MAX_BEHAVIOUR = 60.0  # seconds for the trials
+
+
+def _sibling(name: str) -> Any:
+    """A module beside this file, which nobody can import: nothing of ours is to stand among the author's modules."""
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location(name, path)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Results:
@@ -184,6 +198,11 @@ class Probe:
         self.network = Network()
         self.answer_bytes = 0
         self.at = ("import", None)  # type: Tuple[str, Optional[int]]
+        self.siblings = {
+            name: _sibling(name) for name in ("at_import", "calling", "comparing", "behaviour", "batching", "strain")
+        }
+        self.cases = []  # type: List[Any]
+        self.replayed = None  # type: Optional[Tuple[Any, bool, float]]
 
     def run(self) -> None:
         """All of it. What goes wrong where nobody expects it is the work of an object of the author's, and told as such."""
@@ -196,6 +215,8 @@ class Probe:
             self._raised("predict" if phase.endswith("_predict") else phase, error, len(self.network.calls), line)
         names = sorted({name.partition(".")[0] for name in list(sys.modules) if isinstance(name, str)})
         self.results.emit("done", modules=names, calls=self.network.calls)
+        if self.replayed is not None and self.cases and self.job.get("behaviour", True):
+            self._observe(*self.replayed)
 
     def _rehearse(self) -> None:
         if self.job["cut_network"]:
@@ -213,7 +234,31 @@ class Probe:
         cls = self._import()
         self._describe(cls)
         routine = self._from_path(cls)
-        self._replay(cls, routine)
+        start = _now()
+        keywords = _takes_service_keys(inspect.getfullargspec(cls.predict))
+        self._replay(routine, keywords)
+        self.replayed = (routine, keywords, _now() - start)
+
+    def _observe(self, routine: Any, keywords: bool, seconds: float) -> None:
+        """Try the class further, in about as much time as the replay took. What is told from here on is about these trials."""
+        self.results.emit("enter", phase="trials", line=None)
+        left = self.job.get("deadline", _now() + 2 * _MAX_BEHAVIOUR) - _now()
+        budget = min(0.3 + 0.75 * seconds, _MAX_BEHAVIOUR, left / 2)
+
+        def extra() -> Dict[str, Any]:
+            return {"stats": Stats(), "signature_name": None} if keywords else {}
+
+        def load(name: str) -> Any:
+            return self.siblings[name]
+
+        decode = _decoded if self.job["decode_b64"] else list
+        caller = load("calling").Caller(routine, decode, extra)
+        trials = load("behaviour").Trials(load, caller, self.cases, self.results.emit, budget)
+        samples = min(self.job.get("sample_seconds", 0.0), left / 4)
+        try:
+            load("behaviour").observe(trials, load, self.job.get("samples", 0), samples)
+        except BaseException as error:
+            self.results.emit("broken_off", problem=self._clean("{}: {}".format(_type_name(type(error)), _text(error))))
 
     def _enter(self, name: str, line: Optional[int] = None, again: bool = False) -> float:
         """A phase begins; ``again``: one that goes on with another example."""
@@ -256,11 +301,16 @@ class Probe:
         start = self._enter("import")
         calls = len(self.network.calls)
         parts = self.job["predictor"].split(".")
+        at_import = self.siblings["at_import"].AtImport(self.job["site"])
+        at_import.begin()
         try:
             module, depth = _import_modules(parts)
         except BaseException as error:
             self._raised("import", error, calls)
             raise Refused from None
+        at_import.end()
+        for kind, what, where in at_import.found:
+            self.results.emit("at_import", kind=kind, what=what[:200], where=where)
         found = module
         for part in parts[depth:]:
             found = getattr(found, part, None)
@@ -310,8 +360,7 @@ class Probe:
             raise Refused
         return routine
 
-    def _replay(self, cls: Any, routine: Any) -> None:
-        keywords = _takes_service_keys(inspect.getfullargspec(cls.predict))
+    def _replay(self, routine: Any, keywords: bool) -> None:
         first = None  # type: Optional[Dict[str, Any]]
         steady, count = 0.0, 0
         with _open_file(self.job["requests"], "rb") as file:
@@ -355,25 +404,61 @@ class Probe:
         seconds = _now() - start
         if judge:
             fields = {"line": example["line"], "seconds": seconds, "instances": rows, "type": _type_name(type(result))}
-            self._judge(result, example["expect"], fields)
+            text = self._judge(result, example["expect"], fields)
+            self._keep(example, rows, fields.get("rows", 0), text, seconds)
         return seconds
 
-    def _judge(self, result: Any, expected: bool, fields: Dict[str, Any]) -> None:
+    def _keep(self, example: Dict[str, Any], rows: int, answered: int, text: Optional[str], seconds: float) -> None:
+        """Keep an example that went well, with its answer, for the trials."""
+        if text is None or not rows or len(self.cases) >= _MAX_CASES or len(text) > _MAX_CASE_BYTES:
+            return
+        if answered == rows:
+            self.cases.append(self.siblings["calling"].Case(example, text, seconds))
+
+    def _judge(self, result: Any, expected: bool, fields: Dict[str, Any]) -> Optional[str]:
+        """Write down what an answer is; its text where it is one."""
+        if isinstance(result, BaseException):
+            self.results.emit("answer", problem="exception", place="", what=_exception(result), **fields)
+            return None
         if not isinstance(result, list):
             self.results.emit("answer", problem="type", **fields)
-            return
+            return None
         try:
             fields["rows"] = len(result)
             text = _dumps(result, allow_nan=False, separators=(",", ":"))  # as the server writes it: the size counts
         except BaseException as error:  # the author's objects may raise anything when they are read
             place, what = _misfit(result, error)
             problem = "nan" if what in ("NaN", "Infinity", "-Infinity") else "json"
+            if what.startswith(_EXCEPTION):
+                problem = "exception"
             self.results.emit("answer", problem=problem, place=place, what=what, **fields)
-            return
+            return None
         fields["bytes"] = len(text) + len('{"predictions": }')
         self.answer_bytes += len(text)
         keep = expected and self.answer_bytes <= _MAX_ANSWERS
-        self.results.emit("answer", problem=None, answer=text if keep else None, **fields)
+        self.results.emit("answer", problem=None, answer=text if keep else None, error=_error_in(result), **fields)
+        return text
+
+
+_EXCEPTION = "the exception "
+
+
+def _exception(error: BaseException) -> str:
+    return "{}{}: {}".format(_EXCEPTION, _type_name(type(error)), _text(error)[:200])
+
+
+def _error_in(result: List[Any]) -> Optional[str]:
+    """Where an answer has an error for a prediction: an object of that key alone, or the text of a traceback."""
+    for index, item in enumerate(result):
+        if (
+            type(item) is dict
+            and len(item) <= 2
+            and any(isinstance(item.get(key), str) for key in ("error", "exception", "traceback"))
+        ):
+            return "[{}]".format(index)
+        if type(item) is str and item.startswith("Traceback (most recent call last)"):
+            return "[{}]".format(index)
+    return None
 
 
 def _method(cls: Any, name: str) -> Any:
@@ -428,6 +513,8 @@ def _misfits(value: Any, place: str, depth: int) -> Iterator[Tuple[str, str]]:
             yield place, "NaN"
         elif math.isinf(value):
             yield place, "Infinity" if value > 0 else "-Infinity"
+    elif isinstance(value, BaseException):
+        yield place, _exception(value)
     elif not (value is None or isinstance(value, (str, int, bool))):
         yield place, _type_name(type(value))
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -59,7 +59,8 @@ class Shape:
 class Answer:
     """What ``predict`` returned for the example on ``line``.
 
-    ``problem`` is ``None``, ``type`` (not a list), ``json`` (not JSON) or ``nan``; ``place`` and ``what`` say where and what.
+    ``problem`` is ``None``, ``type`` (not a list), ``json`` (not JSON), ``nan`` or ``exception``; ``place`` and ``what`` say
+    where and what. ``error`` is the place of a prediction that is an object with an error or the text of a traceback.
     ``answer`` is what it returned, where the example has an expectation; ``None``: not kept.
     """
 
@@ -73,6 +74,34 @@ class Answer:
     what: str
     bytes: int | None
     answer: list[Any] | None
+    error: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Trial:
+    """What a trial of the class found wrong, and on which line's example; ``details`` are the counter-example as text."""
+
+    kind: str
+    line: int | None
+    details: Mapping[str, str]
+
+
+@dataclass(frozen=True, slots=True)
+class Trials:
+    """How the class behaved after the replay.
+
+    ``tried`` names what was tried; ``untried`` what was not, for want of time, with the seconds that a call takes. ``timings``
+    are further calls, by line of the example and seconds. ``complete``: the trials came to their end.
+    """
+
+    found: tuple[Trial, ...] = ()
+    tried: tuple[str, ...] = ()
+    untried: tuple[tuple[str, float], ...] = ()
+    timings: tuple[tuple[int, float], ...] = ()
+    seconds: float = 0.0
+    calls: int = 0
+    complete: bool = False
+    broken_off: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +128,9 @@ class Run:
     output: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     altered: tuple[str, ...] = ()
+    at_import: tuple[tuple[str, str, str], ...] = ()
+    """What the author's module did while it was imported: kind, what, and ``module.py:line`` (``module.py#NAME`` a client's)."""
+    trials: Trials = field(default_factory=Trials)
 
     @property
     def peak_mib(self) -> float | None:
@@ -112,6 +144,7 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
     """
     gathered: dict[str, Any] = {"phases": (), "raised": (), "answers": ()}
     facts: dict[str, Any] = {}
+    trials = Trials()
     modules: tuple[str, ...] = ()
     try:
         for event in _events(path):
@@ -134,13 +167,41 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
                 gathered["no_instance"] = str(event["type"])
             elif kind == "answer":
                 gathered["answers"] += (_answer(event),)
+            elif kind == "at_import":
+                gathered["at_import"] = (
+                    *gathered.get("at_import", ()),
+                    (str(event["kind"]), str(event["what"]), str(event["where"])),
+                )
+            elif kind in ("trial", "untried", "timing", "behaved", "broken_off"):
+                trials = _with_event(trials, kind, event)
             elif kind == "done":
                 gathered |= {"complete": True, "calls": tuple(map(str, event["calls"]))}
                 modules = tuple(map(str, event["modules"]))
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         gathered["complete"] = False
+    gathered["trials"] = trials
     network = gathered.pop("network", "none")
     return Run(grade, network, 0.0, 0.0, environment=facts, **gathered), modules
+
+
+def _with_event(trials: Trials, kind: str, event: Mapping[str, Any]) -> Trials:
+    if kind == "trial":
+        details = {str(key): str(value) for key, value in event["details"].items()}
+        return replace(trials, found=(*trials.found, Trial(str(event["kind"]), _integer(event["line"]), details)))
+    if kind == "untried":
+        return replace(trials, untried=(*trials.untried, (str(event["what"]), float(event["call"]))))
+    if kind == "timing":
+        timings = zip(map(int, event["lines"]), map(float, event["seconds"]), strict=True)
+        return replace(trials, timings=(*trials.timings, *timings))
+    if kind == "broken_off":
+        return replace(trials, broken_off=str(event["problem"]))
+    return replace(
+        trials,
+        tried=tuple(map(str, event["tried"])),
+        seconds=float(event["seconds"]),
+        calls=int(event["calls"]),
+        complete=True,
+    )
 
 
 def _phase(event: Mapping[str, Any]) -> Phase:
@@ -188,6 +249,7 @@ def _answer(event: Mapping[str, Any]) -> Answer:
         what=str(event.get("what", "")),
         bytes=_integer(event.get("bytes")),
         answer=None if text is None else list(json.loads(text)),
+        error=_string(event.get("error")),
     )
 
 

@@ -9,7 +9,7 @@ import json
 import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from cpr import payload
@@ -21,6 +21,15 @@ from cpr.isolation.record import Run, read_run
 
 TIMEOUT_SECONDS = 300.0
 """How long a whole rehearsal may take, unless the caller says otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Sampling:
+    """How many calls to time, and for how many seconds at most."""
+
+    calls: int = 0
+    seconds: float = 0.0
+
 
 _PIP = (
     "-m",
@@ -42,10 +51,11 @@ def rehearse(
     *,
     timeout: float = TIMEOUT_SECONDS,
     environment: Environment = THIS_INTERPRETER,
+    sampling: Sampling | None = None,
 ) -> Run:
     """Install the bundle's packages, make the predictor, replay the examples, and record what happened; never raises for it.
 
-    ``timeout`` is in seconds, for all of it.
+    ``timeout`` is in seconds, for all of it. ``sampling``: calls to time beyond the replay.
     """
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="cpr-", ignore_cleanup_errors=True) as folder:
@@ -66,7 +76,7 @@ def rehearse(
             )
         before = _stamps(bundle)
         _link_model(bundle, work / "model")
-        job = _write_job(bundle, examples, work)
+        job = _write_job(bundle, examples, work, started + timeout, sampling or Sampling())
         command = [environment.python, "-I", str(Path(__file__).with_name("probe.py")), str(job)]
         ended = run_child(command, work, "home", started + timeout)
         after = _stamps(bundle)
@@ -108,11 +118,8 @@ def _link_model(bundle: Bundle, folder: Path) -> None:
         place.symlink_to(bundle.path(entry.path).resolve())
 
 
-def _write_job(bundle: Bundle, examples: Sequence[Example], work: Path) -> Path:
-    with open(work / "requests", "w", encoding="ascii") as file:
-        for example in examples:
-            row = {"line": example.line, "request": example.request, "expect": example.expect is not None}
-            file.write(json.dumps(row) + "\n")
+def _write_job(bundle: Bundle, examples: Sequence[Example], work: Path, deadline: float, sampling: Sampling) -> Path:
+    write_requests(examples, work / "requests")
     job = {
         "site": str(work / "site"),
         "model_dir": str(work / "model"),
@@ -122,10 +129,24 @@ def _write_job(bundle: Bundle, examples: Sequence[Example], work: Path) -> Path:
         "started": time.monotonic(),
         "cut_network": True,
         "decode_b64": payload.decodes(bundle.manifest.model_names),
+        "deadline": deadline,
+        "samples": sampling.calls,
+        "sample_seconds": sampling.seconds,
     }
     path = work / "job.json"
     path.write_text(json.dumps(job), encoding="utf-8")
     return path
+
+
+def write_requests(examples: Sequence[Example], path: Path, keep_all: bool = False) -> None:
+    """Write what the probe replays; ``keep_all``: the answers of those without an expectation travel too."""
+    with open(path, "w", encoding="ascii") as file:
+        for example in examples:
+            expect = example.expect
+            row = {"line": example.line, "request": example.request, "expect": keep_all or expect is not None}
+            if expect is not None:
+                row |= {"rtol": expect.rtol, "atol": expect.atol}
+            file.write(json.dumps(row) + "\n")
 
 
 def _finished(run: Run, ended: Ended, seconds: float, timeout: float, altered: tuple[str, ...]) -> Run:
