@@ -22,7 +22,8 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``max_p99`` is the budget of a call in
+    milliseconds, where there is one.
     """
 
     bundle: Bundle
@@ -36,6 +37,7 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    max_p99: float | None = None
 
     @property
     def python(self) -> str | None:

@@ -191,7 +191,7 @@ def exits(subject: Subject) -> Iterator[Fault]:
 )
 def killed(subject: Subject) -> Iterator[Fault]:
     run = subject.run
-    if run is None or run.timed_out or run.status is None or run.status >= 0:
+    if run is None or run.complete or run.timed_out or run.status is None or run.status >= 0:
         return
     try:
         name = signal.Signals(-run.status).name
@@ -217,7 +217,7 @@ _CRASHES = ("SIGSEGV", "SIGBUS", "SIGILL", "SIGFPE", "SIGABRT", "SIGSYS", "SIGTR
 )
 def too_long(subject: Subject) -> Iterator[Fault]:
     run = subject.run
-    if run is not None and run.timed_out:
+    if run is not None and run.timed_out and not run.complete:
         yield Fault(place(subject), f"It was stopped after {run.timeout:g} seconds, {_unproved(run)}.")
 
 

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
+from typing import Any
 
 from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
@@ -37,6 +38,19 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--max-p99", type=_milliseconds, metavar="MILLISECONDS", help="an error where 1 call in 100 takes longer than that"
+    )
+
+
+def _milliseconds(text: str) -> float:
+    try:
+        value = float(text)
+    except ValueError:
+        value = 0
+    if not 0 < value < 1e9:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of milliseconds")
+    return value
 
 
 def _seconds(text: str) -> float:
@@ -56,7 +70,14 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         )
     console.json = console.json or arguments.format == "json"
     bundle = open_bundle(arguments.bundle, console)
-    report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
+    report = examine(
+        bundle,
+        arguments.target,
+        arguments.machine_type,
+        console.note,
+        timeout=arguments.timeout,
+        max_p99=arguments.max_p99,
+    )
     return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
 
 
@@ -97,10 +118,20 @@ def _phases(report: Report) -> Iterator[str]:
         peak = "-" if phase["peak_mib"] is None else f"{phase['peak_mib']:,.0f}"
         calls = f"  {phase['calls']} calls" if phase.get("calls", 0) > 1 else ""
         yield f"{phase['name'].replace('_', ' '):<14} {phase['seconds']:>9.3f} {peak:>9}{calls}"
+    yield from _latency(report.measured.get("latency", {}))
     peak = report.measured["peak_mib"]
     if peak is not None:
         memory = report.measured["memory_mib"]
         yield f"peak {peak:,.0f} MiB of the {memory:,} MiB of {report.machine_type} ({peak / memory:.0%})"
+
+
+def _latency(latency: Mapping[str, Any]) -> Iterator[str]:
+    if latency.get("calls"):
+        figures = ", ".join(f"{name} {latency[name]:,.1f}" for name in ("p50", "p90", "p99", "max"))
+        calls = f"{latency['calls']} call{'' if latency['calls'] == 1 else 's'}"
+        yield f"latency of {calls} in ms: {figures} (line {latency['max_line']})"
+    if "cold_start" in latency:
+        yield f"cold start {latency['cold_start'] / 1000:,.2f} s: from the start of Python to the first answer"
 
 
 def _verdict(manifest: Manifest, report: Report) -> str:

@@ -7,7 +7,7 @@
 
 from cpr.isolation.environment import THIS_INTERPRETER, Environment
 from cpr.isolation.record import Answer, Phase, Raised, Run, Shape, Trial, Trials
-from cpr.isolation.rehearsal import TIMEOUT_SECONDS, rehearse
+from cpr.isolation.rehearsal import TIMEOUT_SECONDS, Sampling, rehearse
 
 __all__ = [
     "THIS_INTERPRETER",
@@ -17,6 +17,7 @@ __all__ = [
     "Phase",
     "Raised",
     "Run",
+    "Sampling",
     "Shape",
     "Trial",
     "Trials",

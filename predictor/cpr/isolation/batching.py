@@ -4,7 +4,7 @@ Loaded by path beside :mod:`probe`; runs on the target's Python, from 3.7 on, wi
 """
 
 import json
-from typing import Any, Callable, List, Optional, Tuple
+from typing import Any, Callable, Dict, List, Optional, Tuple
 
 _MOST_ITEMS = 32  # instances in the largest batch that is made
 _MOST_BYTES = 1000000  # of JSON in it: a request may have 1.5 MB
@@ -33,7 +33,7 @@ class Batches:
 
     def run(self) -> None:
         """Mix only examples that are alike in all but their instances."""
-        groups = {}  # type: Dict[str, List[Any]]
+        groups: Dict[str, List[Any]] = {}
         for case in self._trials.cases:
             groups.setdefault(case.key, []).append(case)
         tried, left_out = False, False

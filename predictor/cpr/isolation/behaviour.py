@@ -1,8 +1,8 @@
 """How the class behaves, tried in the child of a rehearsal after the replay: the same again, in other batches, in threads.
 
 Loaded by path beside :mod:`probe`; runs on the target's Python, from 3.7 on, with the standard library alone. What it learns
-are events: ``trial`` for what is wrong, with a counter-example as text; ``untried`` for what would have taken too long; ``timing``
-for how long calls took; ``behaved`` at the end. What they mean is for the checks to say.
+are events: ``trial`` for what is wrong, with a counter-example as text; ``untried`` for what would have taken too long;
+``timing`` for how long calls took; ``behaved`` at the end. What they mean is for the checks to say.
 """
 
 import json
@@ -27,7 +27,7 @@ class Trials:
         self.caller = caller
         self.cases = cases
         self.emit = emit
-        self.budget = self.calling.Budget(seconds, cases)
+        self.budget = self.calling.Budget(seconds, cases, caller.times)
         self.constant = True
         self.told = set()  # type: Any
         self.tried = []  # type: List[str]

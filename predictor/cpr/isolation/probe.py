@@ -5,9 +5,9 @@ runs on the Python of the target, from 3.7 on, with the standard library alone. 
 each written and closed before the author's code runs on, so that a crash loses nothing. Standard output and error are theirs.
 
 The job: ``site`` (folder with the installed packages), ``model_dir``, ``predictor`` (``module.Class``), ``requests`` (a file of
-JSON lines ``{"line", "request", "expect": bool, "rtol", "atol"}``), ``results`` (where to write), ``started`` (``time.monotonic()``
-of the parent), ``cut_network`` and ``decode_b64``. Further keys may be left out: ``deadline`` (on the same clock), ``behaviour``
-(False: the replay alone), ``samples`` and ``sample_seconds`` (how many calls to time, and for how long at most).
+JSON lines ``{"line", "request", "expect": bool, "rtol", "atol"}``), ``results`` (where to write), ``started``
+(``time.monotonic()`` of the parent), ``cut_network`` and ``decode_b64``. Further keys may be left out: ``deadline`` (on that
+clock), ``behaviour`` (False: the replay alone), ``samples`` and ``sample_seconds`` (calls to time, for how long at most).
 """
 
 import base64
@@ -243,7 +243,7 @@ class Probe:
         """Try the class further, in about as much time as the replay took. What is told from here on is about these trials."""
         self.results.emit("enter", phase="trials", line=None)
         left = self.job.get("deadline", _now() + 2 * _MAX_BEHAVIOUR) - _now()
-        budget = min(0.3 + 0.75 * seconds, _MAX_BEHAVIOUR, left / 2)
+        budget = min(0.4 + 0.8 * seconds, _MAX_BEHAVIOUR, left / 2)
 
         def extra() -> Dict[str, Any]:
             return {"stats": Stats(), "signature_name": None} if keywords else {}
@@ -450,13 +450,8 @@ def _exception(error: BaseException) -> str:
 def _error_in(result: List[Any]) -> Optional[str]:
     """Where an answer has an error for a prediction: an object of that key alone, or the text of a traceback."""
     for index, item in enumerate(result):
-        if (
-            type(item) is dict
-            and len(item) <= 2
-            and any(isinstance(item.get(key), str) for key in ("error", "exception", "traceback"))
-        ):
-            return "[{}]".format(index)
-        if type(item) is str and item.startswith("Traceback (most recent call last)"):
+        texts = [item.get(key) for key in ("error", "exception")] if type(item) is dict and len(item) <= 2 else []
+        if any(type(text) is str for text in texts) or (type(item) is str and item.startswith("Traceback (most recent")):
             return "[{}]".format(index)
     return None
 

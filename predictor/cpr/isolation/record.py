@@ -129,7 +129,7 @@ class Run:
     environment: Mapping[str, Any] = field(default_factory=dict)
     altered: tuple[str, ...] = ()
     at_import: tuple[tuple[str, str, str], ...] = ()
-    """What the author's module did while it was imported: kind, what, and ``module.py:line`` (``module.py#NAME`` a client's)."""
+    """What the author's module did while it was imported: kind, what, and ``module.py:line``; a client's ``module.py#NAME``."""
     trials: Trials = field(default_factory=Trials)
 
     @property

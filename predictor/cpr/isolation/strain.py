@@ -71,7 +71,7 @@ def grows(memory: List[int]) -> bool:
     if len(rest) < 9:
         return False
     step = (len(rest) - 1) / 4.0
-    marks = [rest[int(round(number * step))] for number in range(5)]
+    marks = [rest[round(number * step)] for number in range(5)]
     growth = [later - sooner for sooner, later in zip(marks, marks[1:])]
     return marks[-1] - marks[0] >= _LEAK_BYTES and min(growth) > 0 and min(growth) >= 0.5 * max(growth)
 

@@ -16,7 +16,8 @@ from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.source import parse_all
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
-from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, Sampling, rehearse
+from cpr.latency import ENOUGH, latency
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
 from cpr.protocols import rows
@@ -25,6 +26,8 @@ from cpr.resources import target_names
 from cpr.saved_model.survey import survey
 
 Progress = Callable[[str], None]
+
+_SAMPLE_SECONDS = 15.0  # for the calls that a percentile needs
 
 
 class ValidationFailed(CprError):
@@ -61,20 +64,23 @@ def examine(
     *,
     timeout: float = TIMEOUT_SECONDS,
     environment: Environment = THIS_INTERPRETER,
+    max_p99: float | None = None,
 ) -> Report:
     """Check the bundle for a target and a machine type (default: the target's), rehearse it, and write ``validation.json``.
 
-    ``timeout`` bounds the rehearsal, in seconds. Never raises for what a check finds. ``BundleError`` where a file is not what
-    the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable record.
+    ``timeout`` bounds the rehearsal, in seconds; ``max_p99`` is a budget in milliseconds for the calls. Never raises for what a
+    check finds. ``BundleError`` where a file is not what the manifest lists, ``TargetError`` for an unknown target or machine
+    type, ``OutputError`` for an unwritable record.
     """
     say = progress or _silent
     aim = read_target(target)
     machine = aim.machine(machine_type)
     say(f"Hashing {len(bundle.manifest.all_files)} files")
     bundle.verify()
-    subject = _subject(bundle, aim, machine)
+    subject = replace(_subject(bundle, aim, machine), max_p99=max_p99)
     say("Running it in a fresh process")
-    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment)
+    sampling = None if max_p99 is None else Sampling(2 * ENOUGH, _SAMPLE_SECONDS)
+    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment, sampling=sampling)
     report = _report(subject, run)
     write_report(bundle, report)
     return report
@@ -181,6 +187,13 @@ def _measured(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
         "memory_mib": subject.machine.memory_mib,
         "seconds": round(run.seconds, 3),
         "examples": len({answer.line for answer in run.answers}),
+        "latency": latency(run).to_json(),
+        "behaviour": {
+            "tried": list(run.trials.tried),
+            "untried": [name for name, _ in run.trials.untried],
+            "calls": run.trials.calls,
+            "seconds": round(run.trials.seconds, 3),
+        },
         "traceback": tracebacks[0] if tracebacks else None,
     }
 
