@@ -117,8 +117,8 @@ class Peak:
 class Network:
     """Cuts the network off and remembers who was called. Loopback stays up.
 
-    ``grade`` is how: by a ``namespace`` of its own; by an ``audit-hook`` that refuses what Python code asks for, where there can
-    be no namespace (native code and other programs pass it); or ``none``.
+    ``grade`` is how: by a ``namespace`` of its own; by an ``audit-hook`` that refuses what Python code asks for, where there
+    can be no namespace (native code and other programs pass it); or ``none``.
     """
 
     def __init__(self) -> None:
@@ -283,6 +283,8 @@ class Probe:
     def _phase_done(self, name: str, seconds: float, calls: int = 0) -> None:
         peak, shared = self.peak.read(), self.peak.shared()
         self.results.emit("phase", name=name, seconds=seconds, peak_mib=peak, shared_mib=shared, calls=calls)
+        if name in ("import", "from_path"):  # told again at the end, which may never come
+            self.results.emit("costs", by_package=self.sight.costs.by_package)
 
     def _raised(self, phase: str, error: BaseException, calls_before: int, line: Optional[int] = None) -> None:
         site = self.job["site"]

@@ -5,7 +5,8 @@ around the finders that Python started with. A module that is hidden is not foun
 ``importlib.util.find_spec`` behave as they will there, and so does ``importlib.metadata``.
 
 The job: ``hidden`` and ``watched`` (module: distribution), ``packages`` (top-level modules of what may be seen),
-``distributions`` (names of the hidden ones) and ``installed`` (folders that distributions are installed in). None: hide nothing.
+``distributions`` (names of the hidden ones) and ``installed`` (folders that distributions are installed in). None of them: nothing
+is hidden.
 """
 
 import os
@@ -26,8 +27,8 @@ class Sight:
     """Every finder of this interpreter, looked through."""
 
     def __init__(self, job: Dict[str, Any], site: str, emit: Callable[..., None]) -> None:
-        self.hidden = job.get("hidden", {})  # type: Dict[str, str]
-        self.watched = job.get("watched", {})  # type: Dict[str, str]
+        self.hidden: Dict[str, str] = job.get("hidden", {})
+        self.watched: Dict[str, str] = job.get("watched", {})
         self.packages = set(job.get("packages", ()))
         self.distributions = set(job.get("distributions", ()))
         self.folders = tuple(path + os.sep for path in job.get("installed", ()))
@@ -35,12 +36,12 @@ class Sight:
         self.site, self.emit = site + os.sep, emit
         self.costs = Costs()
         self.process = _process()
-        self.refused = set()  # type: Set[str]
-        self.told = set()  # type: Set[Tuple[str, Optional[str]]]
-        self.started = ()  # type: Tuple[str, ...]
+        self.refused: Set[str] = set()
+        self.told: Set[Tuple[str, Optional[str]]] = set()
+        self.started: Tuple[str, ...] = ()
 
     def install(self) -> None:
-        """Look from here on. What was imported at the start, by ``.pth`` files or ``sitecustomize``, is imported anew or not."""
+        """Look from here on. What ``.pth`` files or ``sitecustomize`` imported before is looked for anew."""
         paths = sysconfig.get_paths()
         own = {os.path.join(paths[name], *more) for name in ("stdlib", "platstdlib") for more in ((), ("lib-dynload",))}
         self.started = tuple(path.rstrip(os.sep) + os.sep for path in sys.path if path and path not in own)
@@ -62,7 +63,7 @@ class Sight:
 
     def reason(self, error: Optional[BaseException]) -> Optional[str]:
         """The hidden module that an exception, or one that it was raised over, is about."""
-        seen = set()  # type: Set[int]
+        seen: Set[int] = set()
         while error is not None and id(error) not in seen:
             seen.add(id(error))
             if isinstance(error, ImportError):
@@ -101,7 +102,7 @@ class Sight:
 
     def _author_line(self) -> Optional[str]:
         """``module.py:line`` where the author's own code imports; ``None`` where another package does."""
-        frame = sys._getframe(1)  # type: Any
+        frame: Any = sys._getframe(1)
         machinery_of = ("<frozen importlib", __file__, os.path.join(os.path.dirname(os.__file__), "importlib") + os.sep)
         while frame is not None and frame.f_code.co_filename.startswith(machinery_of):
             frame = frame.f_back
@@ -142,9 +143,9 @@ class Costs:
     """Seconds and growth of resident memory in MiB by top-level package, each without the packages that it imports in turn."""
 
     def __init__(self) -> None:
-        self.by_package = {}  # type: Dict[str, List[float]]
+        self.by_package: Dict[str, List[float]] = {}
         self._stack = [""]
-        self._namespaces = set()  # type: Set[str]
+        self._namespaces: Set[str] = set()
         self._thread = _thread()
         self._at = (0.0, 0.0)
         self._own = getattr(sys, "stdlib_module_names", ())
