@@ -37,6 +37,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that load the routine, for the estimate of memory (default: the machine's, else 1)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -56,7 +68,14 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         )
     console.json = console.json or arguments.format == "json"
     bundle = open_bundle(arguments.bundle, console)
-    report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
+    report = examine(
+        bundle,
+        arguments.target,
+        arguments.machine_type,
+        console.note,
+        timeout=arguments.timeout,
+        workers=arguments.workers,
+    )
     return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
 
 
@@ -101,6 +120,12 @@ def _phases(report: Report) -> Iterator[str]:
     if peak is not None:
         memory = report.measured["memory_mib"]
         yield f"peak {peak:,.0f} MiB of the {memory:,} MiB of {report.machine_type} ({peak / memory:.0%})"
+        workers, needed = report.measured["workers"], report.measured["needed_mib"]
+        if workers > 1:
+            yield f"{workers} processes: about {needed:,.0f} MiB, pages of files counted once"
+        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in report.measured["contributors"]["packages"][:4]]
+        if dearest:
+            yield f"importing took: {', '.join(dearest)}"
 
 
 def _verdict(manifest: Manifest, report: Report) -> str:

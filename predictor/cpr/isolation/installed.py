@@ -63,11 +63,12 @@ def distributions() -> tuple[Distribution, ...]:
     """Every installed distribution, read from its own list of files; the first of a name counts, as it does for Python."""
     found: dict[str, tuple[str, list[tuple[str, ...]], int, list[str]]] = {}
     for each in metadata.distributions():
-        told = each.metadata or {}  # a half-removed distribution has a folder and no metadata
-        name = canonicalize_name(str(told.get("Name") or ""))
+        told = each.metadata
+        # A half-removed distribution has a folder and no metadata.
+        name = canonicalize_name(told["Name"]) if told and "Name" in told else ""
         if name and name not in found:
             files, size = _files(each.read_text("RECORD") or "")
-            found[name] = (str(told.get("Version")), files, size, (each.read_text("top_level.txt") or "").split())
+            found[name] = (told["Version"], files, size, (each.read_text("top_level.txt") or "").split())
     modules = _all_modules({name: files for name, (_, files, _, _) in found.items()})
     return tuple(
         Distribution(name, version, modules[name] or frozenset(top or [name.replace("-", "_")]), size)
@@ -122,8 +123,8 @@ def _roots(paths: Iterable[tuple[str, ...]], shared: frozenset[str]) -> Iterator
 class Provided:
     """What a target brings beside what a routine declares: names of distributions, ``by`` whom in words.
 
-    ``silently`` is what nobody need declare (TensorFlow, where an image gets it with the SavedModel); what it brings ``surely`` or
-    ``perhaps`` may be imported too, and that is told.
+    ``silently`` is what nobody need declare (TensorFlow, where an image gets it with the SavedModel); what it brings
+    ``surely`` or ``perhaps`` may be imported too, and that is told.
     """
 
     by: str = "the target"
@@ -137,12 +138,16 @@ NOTHING = Provided()
 
 @dataclass(frozen=True, slots=True)
 class Visibility:
-    """What of this installation a routine may see, as modules and the distributions that they belong to."""
+    """What of this installation a routine may see, as modules and the distributions that they belong to.
+
+    ``packages`` are top-level modules, ``seen`` names of distributions, ``sure`` those that the target brings for certain.
+    """
 
     hidden: Mapping[str, Distribution]
     watched: Mapping[str, Distribution]
     packages: frozenset[str]
     seen: frozenset[str]
+    sure: frozenset[str]
     everything: tuple[Distribution, ...]
 
 
@@ -153,7 +158,8 @@ def visibility(requirements: Sequence[str], provided: Provided) -> Visibility:
     """A module that several distributions have is seen where one of them is."""
     everything = distributions()
     declared = {*closure([*requirements, *provided.silently]), *_TOOLS}
-    extra = set(closure([*provided.surely, *provided.perhaps])) - declared
+    sure = set(closure(provided.surely))
+    extra = (sure | set(closure(provided.perhaps))) - declared
     seen = _modules(everything, declared)
     watched = {module: each for module, each in _modules(everything, extra).items() if module not in seen}
     hidden = {
@@ -161,7 +167,7 @@ def visibility(requirements: Sequence[str], provided: Provided) -> Visibility:
     }
     # `google` may be seen, though not all that lies in it; a package of a hidden distribution alone may not.
     packages = {module.partition(".")[0] for module in (*seen, *hidden, *watched)} - {*hidden, *watched}
-    return Visibility(hidden, watched, frozenset(packages), frozenset(declared | extra), everything)
+    return Visibility(hidden, watched, frozenset(packages), frozenset(declared | extra), frozenset(sure), everything)
 
 
 def _modules(everything: Sequence[Distribution], names: set[str] | None) -> dict[str, Distribution]:

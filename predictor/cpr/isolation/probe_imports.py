@@ -5,8 +5,8 @@ around the finders that Python started with. A module that is hidden is not foun
 ``importlib.util.find_spec`` behave as they will there, and so does ``importlib.metadata``.
 
 The job: ``hidden`` and ``watched`` (module: distribution), ``packages`` (top-level modules of what may be seen),
-``distributions`` (names of the hidden ones) and ``installed`` (folders that distributions are installed in). None of them: nothing
-is hidden.
+``distributions`` (names of the hidden ones) and ``installed`` (folders that distributions are installed in). None of them:
+nothing is hidden.
 """
 
 import os

@@ -52,7 +52,8 @@ class Imported:
     """A module that was looked for, is installed here and was not declared. ``hidden``: it was not found, as on the target.
 
     ``where`` is the author's ``module.py:line``, ``None`` where another package looked for it; ``distribution`` and ``version``
-    are what it belongs to, empty where it belongs to none: then ``folder`` is where it lies.
+    are what it belongs to, empty where it belongs to none: then ``folder`` is where it lies. ``sure`` is false where the target
+    is only said to bring it.
     """
 
     module: str
@@ -61,6 +62,7 @@ class Imported:
     folder: str | None = None
     distribution: str = ""
     version: str = ""
+    sure: bool = True
 
 
 @dataclass(frozen=True, slots=True)

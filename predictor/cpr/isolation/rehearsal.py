@@ -171,18 +171,18 @@ def _sight(sight: Visibility) -> dict[str, Any]:
 def _explained(run: Run, sight: Visibility) -> Run:
     """The run with the distributions that its imports belong to, and the size of each package that they cost."""
     known = {**sight.hidden, **sight.watched}
-    imported = [
-        replace(each, distribution=known[each.module].name, version=known[each.module].version)
-        if each.module in known
+    imported = tuple(
+        replace(each, distribution=owner.name, version=owner.version, sure=owner.name in sight.sure)
+        if (owner := known.get(each.module)) is not None
         else each
         for each in run.imported
-    ]
+    )
     owners = {module: each for each in sight.everything for module in each.modules}
     costs = [
         replace(cost, installed_mib=owners[cost.package].bytes / (1 << 20)) if cost.package in owners else cost
         for cost in run.costs
     ]
-    return replace(run, imported=tuple(imported), costs=tuple(costs))
+    return replace(run, imported=imported, costs=tuple(costs))
 
 
 def _finished(run: Run, ended: Ended, seconds: float, timeout: float, altered: tuple[str, ...]) -> Run:
