@@ -12,6 +12,7 @@ from cpr.machines import Machine, Runtime, Target
 from cpr.manifest import Manifest
 
 _SERVER = (f"{DISTRIBUTION}[serve]",)
+_FETCHES = (f"{DISTRIBUTION}[gcs]", f"{DISTRIBUTION}[s3]")  # in the image where it fetches the weights at its start
 
 
 def brought(
@@ -20,7 +21,7 @@ def brought(
     """``trees`` are the routine's parsed sources: an image gets TensorFlow where they import it, named or not."""
     silently = tuple(sorted(TENSORFLOWS)) if needs_tensorflow(manifest) or _imports_tensorflow(trees) else ()
     if machine.variant == "container":
-        return Provided("the image's own server", silently, _SERVER)
+        return Provided("the server in the image", silently, _SERVER, _FETCHES)
     by = f"{target.title}'s runtime {runtime.version}" if runtime is not None else f"the runtimes of {target.title}"
     return Provided(by, silently, target.preinstalled.surely, target.preinstalled.perhaps)
 

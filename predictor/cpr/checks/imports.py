@@ -83,7 +83,7 @@ def borrowed_import(subject: Subject) -> Iterator[Fault]:
             message = f"{what}: it belongs to no installed distribution, so nothing can tell whether it will be there."
             yield Fault(imported.where, message, _declare(subject, imported), Severity.WARNING)
         elif not imported.sure:
-            message = f"{what}: {subject.provided.by} is said to bring it, and no official list was found that does."
+            message = f"{what}: {subject.provided.by} may bring it or not, which is not certain."
             yield Fault(imported.where, message, _declare(subject, imported), Severity.WARNING)
         else:
             yield Fault(imported.where, f"{what}: {subject.provided.by} brings it.", _declare(subject, imported))
