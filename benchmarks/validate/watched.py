@@ -1,4 +1,4 @@
-"""Imports TensorFlow as the child of a rehearsal does: through the finders that hide modules and count what each package costs."""
+"""Imports TensorFlow as the child of a rehearsal does: by the finders that hide modules and count what each package costs."""
 
 from __future__ import annotations
 
