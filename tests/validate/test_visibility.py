@@ -3,21 +3,27 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import sysconfig
 import venv
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from support.routines import CONFIG, write_routine
 
+from cpr import isolation
 from cpr.examples import read_examples
 from cpr.isolation import UNPROTECTED, Provided, Run, rehearse
 from cpr.isolation.environment import ThisInterpreter
-from cpr.isolation.installed import closure, distributions, visibility
+from cpr.isolation.installed import _files, closure, distributions, visibility
 from cpr.report import Finding, Report
 from cpr.steps.build import build
 from cpr.steps.validate import examine
+
+SIGHT = Path(isolation.__file__).with_name("probe_imports.py")
 
 CLASS = """
 
@@ -236,3 +242,49 @@ def test_a_thread_and_a_fork_that_import(tmp_path: Path) -> None:
     run = rehearsed(tmp_path, "", predict=predict.strip())
     (answer,) = run.answers
     assert answer.answer == [1] and run.complete
+
+
+def test_a_module_named_like_the_standard_librarys_is_left_alone() -> None:
+    """A hidden distribution may have such a module (an old backport): Python's own stays where it is."""
+    code = f"""if True:
+        import importlib.util, sys, typing
+        spec = importlib.util.spec_from_file_location("sight", {str(SIGHT)!r})
+        sight = importlib.util.module_from_spec(spec)
+        spec.loader.exec_module(sight)
+        job = {{"hidden": {{"typing": "typing", "json": "backport", "yaml": "pyyaml"}}, "packages": [], "distributions": []}}
+        looking = sight.Sight(job, "/nowhere", lambda *event, **fields: None)
+        looking.install()
+        assert sys.modules["typing"] is typing
+        import json.decoder
+        try:
+            import yaml
+        except ModuleNotFoundError as error:
+            print(error, looking.reason(error))
+    """
+    done = subprocess.run([sys.executable, "-I", "-c", code], capture_output=True, text=True)
+    assert (done.stdout, done.stderr) == ("No module named 'yaml' yaml\n", "")
+
+
+@given(st.text(), st.lists(st.text(alphabet='abc/_.,"1 \n', max_size=40)))
+def test_any_list_of_files_is_read(text: str, rows: list[str]) -> None:
+    for record in (text, "\n".join(rows), "\n".join(f"{row}.py,sha256=x,12" for row in rows)):
+        files, size = _files(record)
+        assert size >= 0 and all(part.isidentifier() for path in files for part in path[:-1])
+
+
+def test_metadata_that_cannot_be_read(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, files in {
+        "half-1.0.dist-info": {"RECORD": b"half.py,,\n"},
+        "bytes-1.0.dist-info": {
+            "METADATA": b"Name: bytes\nVersion: 1.0\n",
+            "RECORD": b"\xff\xfe",
+            "top_level.txt": b"bytes_of\n",
+        },
+        "worse-1.0.dist-info": {"METADATA": b"\xff\xff"},
+    }.items():
+        (tmp_path / name).mkdir()
+        for file, content in files.items():
+            (tmp_path / name / file).write_bytes(content)
+    monkeypatch.syspath_prepend(tmp_path)
+    found = {each.name: each for each in distributions()}
+    assert found["bytes"].modules == {"bytes_of"} and "half" not in found and "worse" not in found

@@ -123,7 +123,8 @@ def _phases(report: Report) -> Iterator[str]:
         workers, needed = report.measured["workers"], report.measured["needed_mib"]
         if workers > 1:
             yield f"{workers} processes: about {needed:,.0f} MiB, pages of files counted once"
-        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in report.measured["contributors"]["packages"][:4]]
+        costs = report.measured["contributors"]["packages"][:4]
+        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in costs if cost["mib"] >= 1]
         if dearest:
             yield f"importing took: {', '.join(dearest)}"
 

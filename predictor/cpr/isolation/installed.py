@@ -63,17 +63,31 @@ def distributions() -> tuple[Distribution, ...]:
     """Every installed distribution, read from its own list of files; the first of a name counts, as it does for Python."""
     found: dict[str, tuple[str, list[tuple[str, ...]], int, list[str]]] = {}
     for each in metadata.distributions():
-        told = each.metadata
-        # A half-removed distribution has a folder and no metadata.
-        name = canonicalize_name(told["Name"]) if told and "Name" in told else ""
-        if name and name not in found:
-            files, size = _files(each.read_text("RECORD") or "")
-            found[name] = (told["Version"], files, size, (each.read_text("top_level.txt") or "").split())
+        told = _told(each)
+        if told is not None and (name := canonicalize_name(told[0])) not in found:
+            files, size = _files(_text(each, "RECORD"))
+            found[name] = (told[1], files, size, _text(each, "top_level.txt").split())
     modules = _all_modules({name: files for name, (_, files, _, _) in found.items()})
     return tuple(
         Distribution(name, version, modules[name] or frozenset(top or [name.replace("-", "_")]), size)
         for name, (version, _, size, top) in found.items()
     )
+
+
+def _told(distribution: metadata.Distribution) -> tuple[str, str] | None:
+    """Name and version; ``None`` for a distribution that was half removed, or whose metadata cannot be read."""
+    try:
+        told = distribution.metadata
+        return (str(told["Name"]), str(told["Version"])) if told and "Name" in told else None
+    except (metadata.PackageNotFoundError, KeyError, OSError, ValueError):
+        return None
+
+
+def _text(distribution: metadata.Distribution, name: str) -> str:
+    try:
+        return distribution.read_text(name) or ""
+    except (OSError, ValueError):
+        return ""
 
 
 def _files(record: str) -> tuple[list[tuple[str, ...]], int]:

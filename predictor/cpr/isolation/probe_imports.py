@@ -45,8 +45,10 @@ class Sight:
         paths = sysconfig.get_paths()
         own = {os.path.join(paths[name], *more) for name in ("stdlib", "platstdlib") for more in ((), ("lib-dynload",))}
         self.started = tuple(path.rstrip(os.sep) + os.sep for path in sys.path if path and path not in own)
-        for name in [name for name in sys.modules if name in self.hidden or name.partition(".")[0] in self.hidden]:
-            del sys.modules[name]
+        for name, module in list(sys.modules.items()):
+            hidden = name in self.hidden or name.partition(".")[0] in self.hidden
+            if hidden and str(getattr(module, "__file__", "")).startswith(self.started):
+                del sys.modules[name]  # not the standard library's of the same name
         sys.meta_path[:] = [Finder(finder, self) if _looks_at_files(finder) else finder for finder in sys.meta_path]
 
     def find(self, finder: Any, name: str, path: Any, target: Any) -> Any:
@@ -56,9 +58,13 @@ class Sight:
         if self.judges and (path is None or name in self.hidden or name in self.watched):
             if not self._may_see(finder, name, spec):
                 return None
-        # Only what is about to be imported, not what somebody merely looks for.
-        if sys._getframe(3).f_code.co_name == "_find_and_load_unlocked":
-            self.costs.watch(name, spec)
+        asker = sys._getframe(1).f_back  # Finder, importlib's own, and then whoever wants it
+        asker = asker.f_back if asker is not None else None
+        if asker is not None and asker.f_code.co_name == "_find_and_load_unlocked":  # not merely looked for
+            if spec.loader is None or spec.origin is None:
+                self.costs.namespaces.add(name)
+            elif str(spec.origin).startswith((self.site, *self.started)):  # the standard library goes to whoever asks for it
+                self.costs.watch(name, spec)
         return spec
 
     def reason(self, error: Optional[BaseException]) -> Optional[str]:
@@ -145,25 +151,16 @@ class Costs:
     def __init__(self) -> None:
         self.by_package: Dict[str, List[float]] = {}
         self._stack = [""]
-        self._namespaces: Set[str] = set()
+        self.namespaces: Set[str] = set()
         self._thread = _thread()
         self._at = (0.0, 0.0)
-        self._own = getattr(sys, "stdlib_module_names", ())
 
     def watch(self, name: str, spec: Any) -> None:
-        """Have the import of a module charged to its package. The standard library goes to whoever asks for it."""
+        """Have the import of a module charged to its package."""
         parts = name.split(".")
-        if parts[0] in self._own:
-            return
-        loader = spec.loader
-        if loader is None or not hasattr(loader, "exec_module") or spec.origin is None:
-            self._namespaces.add(name)
-            return
-        package = parts[0]
-        if package in self._namespaces:
-            package = ".".join(parts[:2])
-        if self._stack[-1] != package and _thread() == self._thread:
-            spec.loader = _Watched(loader, package, self)
+        package = ".".join(parts[:2]) if parts[0] in self.namespaces else parts[0]
+        if self._stack[-1] != package and _thread() == self._thread and hasattr(spec.loader, "exec_module"):
+            spec.loader = _Watched(spec.loader, package, self)
 
     def enter(self, package: str) -> bool:
         if _thread() != self._thread or self._stack[-1] == package:

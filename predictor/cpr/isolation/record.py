@@ -27,7 +27,8 @@ class Phase:
     def to_json(self) -> dict[str, Any]:
         peak = None if self.peak_mib is None else round(self.peak_mib, 1)
         calls = {"calls": self.calls} if self.calls else {}
-        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **calls}
+        shared = {} if self.shared_mib is None else {"shared_mib": round(self.shared_mib, 1)}
+        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **shared, **calls}
 
 
 @dataclass(frozen=True, slots=True)
