@@ -9,6 +9,7 @@ import textwrap
 from pathlib import Path
 
 import pytest
+from support.command import cpr
 from support.routines import CONFIG, write_routine
 
 from cpr.examples import read_examples
@@ -185,3 +186,11 @@ def test_the_dearest_are_named(tmp_path: Path) -> None:
     assert total == pytest.approx(phase["peak_mib"] - start["peak_mib"], rel=0.25)
     assert sum(cost["seconds"] for cost in packages.values()) <= phase["seconds"]
     assert report.measured["contributors"]["model_files"][0] == {"path": "model/table.bin", "bytes": 3 << 20}
+
+
+def test_workers_on_the_command_line(tmp_path: Path) -> None:
+    ran = cpr("validate", written(tmp_path, "grow(700)"), "--workers", "3")
+    assert ran.status == 0 and "warning CPR532 model: 3 processes need about 2,1" in ran.out
+    assert "\n3 processes: about 2,1" in ran.out
+    ran = cpr("validate", tmp_path / "routine", "--workers", "2", "--json")
+    assert (ran.status, ran.document["measured"]["workers"]) == (0, 2)
