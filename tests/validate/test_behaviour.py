@@ -145,7 +145,9 @@ def test_the_previous_request_shows_through(tmp_path: Path, capsys: pytest.Captu
 def test_a_state_that_one_example_shows(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     predict = "self.most = max(self.most, *instances, 0)\nreturn [value / self.most for value in instances]"
     examples = ('{"instances": [2]}', '{"instances": [8]}')
-    assert [check for _, check, _ in told(validated(tmp_path, capsys, predict, fields="most = 0", examples=examples))] == ["CPR554"]
+    assert [check for _, check, _ in told(validated(tmp_path, capsys, predict, fields="most = 0", examples=examples))] == [
+        "CPR554"
+    ]
 
 
 @pytest.mark.parametrize(("source", "seeded"), [("random.random()", True), ("int.from_bytes(os.urandom(4), 'big')", False)])

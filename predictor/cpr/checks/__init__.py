@@ -9,13 +9,37 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cpr.checks import behaviour, examples, latency, model, prediction_class, rehearsal, saved_model, source, target
+from cpr.checks import (
+    behaviour,
+    examples,
+    imports,
+    latency,
+    memory,
+    model,
+    prediction_class,
+    rehearsal,
+    saved_model,
+    source,
+    target,
+)
 from cpr.checks.registry import Check, Fault, Subject
 from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check
-    for module in (prediction_class, model, target, source, rehearsal, examples, behaviour, latency, saved_model)
+    for module in (
+        prediction_class,
+        model,
+        target,
+        source,
+        rehearsal,
+        memory,
+        imports,
+        examples,
+        behaviour,
+        latency,
+        saved_model,
+    )
     for check in module.FAMILY.checks
 )
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from cpr.bundle import Bundle
 from cpr.errors import CprError
 from cpr.examples import Example
-from cpr.isolation import Run
+from cpr.isolation import Provided, Run
 from cpr.machines import Machine, Runtime, Target, Variant
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
@@ -22,7 +22,8 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``max_p99`` is the budget of a call in
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``provided`` is what the target brings
+    beside the requirements, ``workers`` how many processes of the routine it runs, ``max_p99`` the budget of a call in
     milliseconds, where there is one.
     """
 
@@ -37,6 +38,8 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    provided: Provided = field(default_factory=Provided)
+    workers: int = 1
     max_p99: float | None = None
 
     @property

@@ -39,8 +39,20 @@ def configure(parser: argparse.ArgumentParser) -> None:
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
     )
     parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that load the routine, for the estimate of memory (default: the machine's, else 1)",
+    )
+    parser.add_argument(
         "--max-p99", type=_milliseconds, metavar="MILLISECONDS", help="an error where 1 call in 100 takes longer than that"
     )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _milliseconds(text: str) -> float:
@@ -76,6 +88,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         arguments.machine_type,
         console.note,
         timeout=arguments.timeout,
+        workers=arguments.workers,
         max_p99=arguments.max_p99,
     )
     return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
@@ -123,6 +136,13 @@ def _phases(report: Report) -> Iterator[str]:
     if peak is not None:
         memory = report.measured["memory_mib"]
         yield f"peak {peak:,.0f} MiB of the {memory:,} MiB of {report.machine_type} ({peak / memory:.0%})"
+        workers, needed = report.measured["workers"], report.measured["needed_mib"]
+        if workers > 1:
+            yield f"{workers} processes: about {needed:,.0f} MiB, pages of files counted once"
+        costs = report.measured["contributors"]["packages"][:4]
+        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in costs if cost["mib"] >= 1]
+        if dearest:
+            yield f"importing took: {', '.join(dearest)}"
 
 
 def _latency(latency: Mapping[str, Any]) -> Iterator[str]:

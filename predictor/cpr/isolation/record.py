@@ -4,31 +4,39 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
+
+from cpr.isolation.trials import TRIAL_EVENTS, Trials, with_event
 
 _RESULT_BYTES = 512 * 1024 * 1024  # more than the probe ever writes of its own accord
 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase: wall time in seconds, peak of resident memory in MiB (``None`` where it cannot be measured), calls."""
+    """One phase: wall time in seconds, peak of resident memory in MiB (``None`` where it cannot be measured), calls.
+
+    ``shared_mib`` is what of that memory are pages of files, which a second process of the same routine shares.
+    """
 
     name: str
     seconds: float
     peak_mib: float | None
     calls: int = 0
+    shared_mib: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         peak = None if self.peak_mib is None else round(self.peak_mib, 1)
         calls = {"calls": self.calls} if self.calls else {}
-        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **calls}
+        shared = {} if self.shared_mib is None else {"shared_mib": round(self.shared_mib, 1)}
+        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **shared, **calls}
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An exception of the author's code. ``where`` is ``module.py:line`` in the package; ``network``: a call was cut off."""
+    """An exception of the author's code. ``where`` is ``module.py:line`` in the package; ``network``: a call was cut off;
+    ``hidden``: the module that was not to be seen, where that is why."""
 
     phase: str
     line: int | None
@@ -39,6 +47,44 @@ class Raised:
     where: str | None
     traceback: str | None
     network: bool
+    hidden: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module that was looked for, is installed here and was not declared. ``hidden``: it was not found, as on the target.
+
+    ``where`` is the author's ``module.py:line``, ``None`` where another package looked for it; ``distribution`` and ``version``
+    are what it belongs to, empty where it belongs to none: then ``folder`` is where it lies. ``sure`` is false where the target
+    is only said to bring it.
+    """
+
+    module: str
+    hidden: bool
+    where: str | None
+    folder: str | None = None
+    distribution: str = ""
+    version: str = ""
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCost:
+    """What importing a package took of its own, without what it imports in turn; ``installed_mib`` is its size on disk."""
+
+    package: str
+    seconds: float
+    mib: float
+    installed_mib: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        size = None if self.installed_mib is None else round(self.installed_mib, 1)
+        return {
+            "package": self.package,
+            "seconds": round(self.seconds, 3),
+            "mib": round(self.mib, 1),
+            "installed_mib": size,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,35 +124,12 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True)
-class Trial:
-    """What a trial of the class found wrong, and on which line's example; ``details`` are the counter-example as text."""
-
-    kind: str
-    line: int | None
-    details: Mapping[str, str]
-
-
-@dataclass(frozen=True, slots=True)
-class Trials:
-    """How the class behaved after the replay.
-
-    ``tried`` names what was tried; ``untried`` what was not, for want of time, with the seconds that a call takes. ``timings``
-    are further calls, by line of the example and seconds. ``complete``: the trials came to their end.
-    """
-
-    found: tuple[Trial, ...] = ()
-    tried: tuple[str, ...] = ()
-    untried: tuple[tuple[str, float], ...] = ()
-    timings: tuple[tuple[int, float], ...] = ()
-    seconds: float = 0.0
-    calls: int = 0
-    complete: bool = False
-    broken_off: str | None = None
-
-
-@dataclass(frozen=True, slots=True)
 class Run:
-    """What a rehearsal recorded, phase by phase, until it ended."""
+    """What a rehearsal recorded, phase by phase, until it ended.
+
+    ``children`` is the most processes of the routine's own at one time, and ``together_mib`` the most memory that it and they
+    were seen to have at one time.
+    """
 
     grade: str
     network: str
@@ -128,6 +151,10 @@ class Run:
     output: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     altered: tuple[str, ...] = ()
+    imported: tuple[Imported, ...] = ()
+    costs: tuple[ImportCost, ...] = ()
+    children: int = 0
+    together_mib: float = 0.0
     at_import: tuple[tuple[str, str, str], ...] = ()
     """What the author's module did while it was imported: kind, what, and ``module.py:line``; a client's ``module.py#NAME``."""
     trials: Trials = field(default_factory=Trials)
@@ -136,13 +163,24 @@ class Run:
     def peak_mib(self) -> float | None:
         return max((phase.peak_mib for phase in self.phases if phase.peak_mib is not None), default=None)
 
+    def needed_mib(self, workers: int) -> float | None:
+        """The memory of so many processes that each load the routine: pages of files once, all else for each of them."""
+        peaks = [
+            (phase.shared_mib or 0.0) + workers * (phase.peak_mib - (phase.shared_mib or 0.0))
+            for phase in self.phases
+            if phase.peak_mib is not None
+        ]
+        if not peaks:
+            return None
+        return max(peaks) + workers * max(0.0, self.together_mib - (self.peak_mib or 0.0))
+
 
 def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
     """The probe's events as a ``Run``, and the modules it had imported at its end.
 
     The author's code could have written to the file: what does not fit ends the reading.
     """
-    gathered: dict[str, Any] = {"phases": (), "raised": (), "answers": ()}
+    gathered: dict[str, Any] = {"phases": (), "raised": (), "answers": (), "imported": (), "at_import": ()}
     facts: dict[str, Any] = {}
     trials = Trials()
     modules: tuple[str, ...] = ()
@@ -167,13 +205,14 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
                 gathered["no_instance"] = str(event["type"])
             elif kind == "answer":
                 gathered["answers"] += (_answer(event),)
+            elif kind == "import":
+                gathered["imported"] += (_imported(event),)
+            elif kind == "costs":
+                gathered["costs"] = _costs(event["by_package"])
             elif kind == "at_import":
-                gathered["at_import"] = (
-                    *gathered.get("at_import", ()),
-                    (str(event["kind"]), str(event["what"]), str(event["where"])),
-                )
-            elif kind in ("trial", "untried", "timing", "behaved", "broken_off"):
-                trials = _with_event(trials, kind, event)
+                gathered["at_import"] += ((str(event["kind"]), str(event["what"]), str(event["where"])),)
+            elif kind in TRIAL_EVENTS:
+                trials = with_event(trials, kind, event)
             elif kind == "done":
                 gathered |= {"complete": True, "calls": tuple(map(str, event["calls"]))}
                 modules = tuple(map(str, event["modules"]))
@@ -184,29 +223,26 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
     return Run(grade, network, 0.0, 0.0, environment=facts, **gathered), modules
 
 
-def _with_event(trials: Trials, kind: str, event: Mapping[str, Any]) -> Trials:
-    if kind == "trial":
-        details = {str(key): str(value) for key, value in event["details"].items()}
-        return replace(trials, found=(*trials.found, Trial(str(event["kind"]), _integer(event["line"]), details)))
-    if kind == "untried":
-        return replace(trials, untried=(*trials.untried, (str(event["what"]), float(event["call"]))))
-    if kind == "timing":
-        timings = zip(map(int, event["lines"]), map(float, event["seconds"]), strict=True)
-        return replace(trials, timings=(*trials.timings, *timings))
-    if kind == "broken_off":
-        return replace(trials, broken_off=str(event["problem"]))
-    return replace(
-        trials,
-        tried=tuple(map(str, event["tried"])),
-        seconds=float(event["seconds"]),
-        calls=int(event["calls"]),
-        complete=True,
+def _phase(event: Mapping[str, Any]) -> Phase:
+    peak = event["peak_mib"]
+    shared = event.get("shared_mib")
+    return Phase(
+        str(event["name"]),
+        float(event["seconds"]),
+        None if peak is None else float(peak),
+        int(event["calls"]),
+        None if shared is None else float(shared),
     )
 
 
-def _phase(event: Mapping[str, Any]) -> Phase:
-    peak = event["peak_mib"]
-    return Phase(str(event["name"]), float(event["seconds"]), None if peak is None else float(peak), int(event["calls"]))
+def _imported(event: Mapping[str, Any]) -> Imported:
+    return Imported(str(event["module"]), bool(event["hidden"]), _string(event["where"]), _string(event["folder"]))
+
+
+def _costs(by_package: Mapping[str, Any]) -> tuple[ImportCost, ...]:
+    """The dearest in memory first."""
+    costs = [ImportCost(str(name), float(seconds), float(mib)) for name, (seconds, mib) in by_package.items()]
+    return tuple(sorted(costs, key=lambda cost: -cost.mib))
 
 
 def _shape(event: Mapping[str, Any]) -> Shape:
@@ -233,6 +269,7 @@ def _raised(event: Mapping[str, Any]) -> Raised:
         where=_string(event["where"]),
         traceback=_string(event["traceback"]),
         network=bool(event["network"]),
+        hidden=_string(event.get("hidden")),
     )
 
 
