@@ -8,7 +8,7 @@ from __future__ import annotations
 import io
 import pickletools
 from collections.abc import Iterator
-from typing import BinaryIO, NamedTuple
+from typing import BinaryIO
 
 MAX_TEXT = 512
 """Strings up to this many bytes are told; names of modules and classes are shorter."""
@@ -32,7 +32,7 @@ class PickleUnread(Exception):
 class Budget:
     """What may be looked at in all: opcodes, bytes that are unpacked, and distinct names. Shared by the files of one bundle."""
 
-    def __init__(self, opcodes: int = 1_500_000, unpacked: int = 64 << 20, names: int = 10_000) -> None:
+    def __init__(self, opcodes: int = 600_000, unpacked: int = 64 << 20, names: int = 10_000) -> None:
         self.opcodes = opcodes
         self.unpacked = unpacked
         self.names = names
@@ -50,7 +50,6 @@ class Stream:
         """``size`` is that of a file which can be sought in, ``None`` for one that cannot."""
         self.file = file
         self.size = size
-        self.short = file.read  # for single bytes: empty at the end
 
     def tell(self) -> int:
         return self.file.tell()
@@ -81,13 +80,9 @@ class Stream:
         return line[:-1] if whole else None
 
 
-class Opcode(NamedTuple):
-    """``name`` as pickletools has it. ``argument``: what was read, ``None`` where it is too long or of no matter here."""
-
-    name: str
-    argument: int | str | tuple[str, str] | None
-    at: int
-
+Argument = int | str | tuple[str, str] | None
+Opcode = tuple[str, Argument, int]
+"""Its name as pickletools has it; what was read with it, ``None`` where that is long or of no matter here; its number from 1."""
 
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,
@@ -96,7 +91,8 @@ _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT8U: 8,
 }
 _LINE, _PAIR = -1, -2
-_NUMBERS = frozenset("PROTO BININT BININT1 BININT2 BINGET LONG_BINGET BINPUT LONG_BINPUT EXT1 EXT2 EXT4".split())
+_NUMBERS = frozenset(("PROTO", "BININT", "BININT1", "BININT2", "EXT1", "EXT2", "EXT4"))
+_NUMBERS |= {"BINGET", "LONG_BINGET", "BINPUT", "LONG_BINPUT"}
 _SIGNED = frozenset(("BININT", "EXT4"))
 _TEXTS = {
     "SHORT_BINSTRING": "latin-1",
@@ -124,7 +120,7 @@ _TABLE = {item.code.encode("latin-1"): _row(item) for item in pickletools.opcode
 def opcodes(stream: Stream, budget: Budget) -> Iterator[Opcode]:
     """The opcodes of the pickle at the place of ``stream``, up to its STOP. :class:`PickleError` where they are none,
     :class:`PickleUnread` where the budget ends first. The stream may be read further between two of them."""
-    short, count = stream.short, 0
+    short, count = stream.file.read, 0
     table, numbers, spent = _TABLE, _NUMBERS, budget.opcodes
     try:
         while count < spent:
@@ -134,18 +130,24 @@ def opcodes(stream: Stream, budget: Budget) -> Iterator[Opcode]:
                 raise PickleError(f"it has an unknown opcode {code!r}") if code else PickleCut("it ends without a STOP")
             count += 1
             name, width, length = row
-            argument: int | str | tuple[str, str] | None = None
+            argument: Argument = None
             if width > 0:
                 data = short(width)
                 if len(data) != width:
                     raise PickleCut("it ends in the middle")
                 if name in numbers:
                     argument = int.from_bytes(data, "little", signed=name in _SIGNED)
+            elif name == "SHORT_BINUNICODE":  # most of what a pickle is made of
+                data = short(1)
+                text = short(data[0]) if data else b""
+                if not data or len(text) != data[0]:
+                    raise PickleCut("it ends in the middle")
+                argument = _decoded(text, "utf-8")
             elif length:
                 argument = _sized(stream, name, length)
             elif width < 0:
                 argument = _pair(stream) if width == _PAIR else _line(name, stream.line())
-            yield Opcode(name, argument, count)
+            yield name, argument, count
             if name == "STOP":
                 return
         raise PickleUnread("it is longer than what is looked at")
@@ -153,15 +155,19 @@ def opcodes(stream: Stream, budget: Budget) -> Iterator[Opcode]:
         budget.opcodes -= count
 
 
+def _decoded(text: bytes, encoding: str) -> str:
+    try:
+        return text.decode(encoding, "surrogatepass")
+    except UnicodeDecodeError:
+        raise PickleError("it has a string that is not UTF-8") from None
+
+
 def _sized(stream: Stream, name: str, length: int) -> int | str | None:
     size = int.from_bytes(stream.read(length), "little")
     if length == 4 and size >= 1 << 31 and name in ("BINSTRING", "LONG4"):
         raise PickleError("it has a negative length")
     if name in _TEXTS and size <= MAX_TEXT:
-        try:
-            return stream.read(size).decode(_TEXTS[name], "surrogatepass")
-        except UnicodeDecodeError:
-            raise PickleError("it has a string that is not UTF-8") from None
+        return _decoded(stream.read(size), _TEXTS[name])
     if name == "LONG1" and size <= 8:
         return int.from_bytes(stream.read(size), "little", signed=True)
     stream.skip(size)

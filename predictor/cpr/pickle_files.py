@@ -60,10 +60,10 @@ _MAGIC = {
 
 @dataclass(frozen=True, slots=True)
 class FoundPickle:
-    """A file with a pickle in it, or named as one. ``path`` is relative to the bundle; ``compression`` empty where there is none.
+    """A file with a pickle in it, or named as one; its ``path`` in the bundle; ``compression`` is empty where there is none.
 
-    ``problem`` says why no Python loads it (``cut``: it ends too early), ``unread`` why it was not read to its end here. ``named``
-    is true where the name alone says that it is a pickle; ``recognised`` where its first bytes do.
+    ``problem`` says why no Python loads it (``cut``: it ends too early), ``unread`` why it was not read to its end here.
+    ``named`` is true where the name alone says that it is a pickle; ``recognised`` where its first bytes do.
     """
 
     path: str
@@ -191,13 +191,13 @@ def _in_zip(file: BinaryIO, path: str, budget: Budget) -> FoundPickle | None:
         return None
     if not found:
         return None
-    facts = Facts(protocol=max(item.facts.protocol for item in found))
-    for item in found:
-        facts.names.update(item.facts.names)
-        facts.called.update(item.facts.called)
-        facts.reached.update(item.facts.reached)
-        facts.versions |= item.facts.versions
-        facts.pickles += item.facts.pickles
+    facts = Facts(protocol=max(one.facts.protocol for one in found))
+    for one in found:
+        facts.names.update(one.facts.names)
+        facts.called.update(one.facts.called)
+        facts.reached.update(one.facts.reached)
+        facts.versions |= one.facts.versions
+        facts.pickles += one.facts.pickles
     return FoundPickle(path, facts, unread=next((item.unread for item in found if item.unread), ""))
 
 

@@ -1,8 +1,8 @@
 """What a pickle names and what it would call, found by walking through its opcodes: nothing of it is loaded.
 
 A small machine keeps a stack and a memo as the unpickler does, of names and short values alone. That is what it takes to see
-through STACK_GLOBAL, whose module and name come from the stack, and to find the end of the arrays that joblib lays, raw, between
-the opcodes.
+through STACK_GLOBAL, whose module and name come from the stack, and to find the end of the arrays that joblib lays, raw,
+between the opcodes.
 """
 
 from __future__ import annotations
@@ -197,14 +197,14 @@ def walk(stream: Stream, facts: Facts, budget: Budget, depth: int = 0) -> None:
     stack, memo, used = machine.stack, machine.memo, set()
     try:
         for opcode in opcodes(stream, budget):
-            name = opcode.name
+            name, argument, _ = opcode
             used.add(name)
             if name == "MEMOIZE":
                 memo[len(memo)] = machine.top()
             elif name in _KEEPS:
-                machine.keep(opcode.argument)
+                machine.keep(argument)
             elif name in _RECALLS:
-                machine.recall(opcode.argument)
+                machine.recall(argument)
             elif name == "MARK":
                 stack.append(_MARK)
             elif name == "EMPTY_DICT":
@@ -221,13 +221,13 @@ def walk(stream: Stream, facts: Facts, budget: Budget, depth: int = 0) -> None:
                 else:
                     machine.pop()
             elif name == "PROTO":
-                if not isinstance(opcode.argument, int) or opcode.argument > 5:
-                    raise PickleError(f"it says protocol {opcode.argument}, which there is not")
-                facts.protocol = max(facts.protocol, opcode.argument)
+                if not isinstance(argument, int) or argument > 5:
+                    raise PickleError(f"it says protocol {argument}, which there is not")
+                facts.protocol = max(facts.protocol, argument)
             elif name == "STOP":
                 machine.pop()
             elif name not in _SILENT:
-                stack.append(opcode.argument)
+                stack.append(argument)
         facts.pickles += 1
     finally:
         facts.protocol = max(facts.protocol, max((PROTOCOL_OF[name] for name in used), default=0))
@@ -242,7 +242,7 @@ def _step_tuple(machine: _Machine, opcode: Opcode) -> None:
 
 
 def _step_small_tuple(machine: _Machine, opcode: Opcode) -> None:
-    _tuple(machine, [machine.pop() for _ in range(_SMALL[opcode.name])][::-1])
+    _tuple(machine, [machine.pop() for _ in range(_SMALL[opcode[0]])][::-1])
 
 
 def _step_opaque(machine: _Machine, opcode: Opcode) -> None:
@@ -272,36 +272,37 @@ def _step_duplicate(machine: _Machine, opcode: Opcode) -> None:
 
 
 def _step_global(machine: _Machine, opcode: Opcode) -> None:
-    assert isinstance(opcode.argument, tuple)
-    machine.name(*opcode.argument, opcode.at)
+    _, argument, at = opcode
+    assert isinstance(argument, tuple)
+    machine.name(*argument, at)
 
 
 def _step_stack_global(machine: _Machine, opcode: Opcode) -> None:
     name, module = machine.pop(), machine.pop()
-    machine.name(module, name, opcode.at)
+    machine.name(module, name, opcode[2])
 
 
 def _step_instance(machine: _Machine, opcode: Opcode) -> None:
     arguments = machine.popped()
     _step_global(machine, opcode)
-    machine.call(machine.pop(), tuple(arguments[:_MAX_ITEMS]), opcode.at)
+    machine.call(machine.pop(), tuple(arguments[:_MAX_ITEMS]), opcode[2])
 
 
 def _step_object(machine: _Machine, opcode: Opcode) -> None:
     items = machine.popped()
     if not items:
         raise PickleError("it makes an object of nothing")
-    machine.call(items[0], tuple(items[1:_MAX_ITEMS]), opcode.at)
+    machine.call(items[0], tuple(items[1:_MAX_ITEMS]), opcode[2])
 
 
 def _step_reduce(machine: _Machine, opcode: Opcode) -> None:
     arguments, function = machine.pop(), machine.pop()
-    machine.call(function, arguments, opcode.at)
+    machine.call(function, arguments, opcode[2])
 
 
 def _step_new(machine: _Machine, opcode: Opcode) -> None:
     """``cls.__new__(cls, …)``: the class is made, and not called."""
-    if opcode.name == "NEWOBJ_EX":
+    if opcode[0] == "NEWOBJ_EX":  # and its keyword arguments
         machine.pop()
     arguments, function = machine.pop(), machine.pop()
     machine.stack.append(_Made(function, arguments if isinstance(arguments, tuple) else ()))
@@ -312,7 +313,7 @@ def _step_build(machine: _Machine, opcode: Opcode) -> None:
 
 
 def _step_extension(machine: _Machine, opcode: Opcode) -> None:
-    _extension(machine, opcode.argument, opcode.at)
+    _extension(machine, opcode[1], opcode[2])
 
 
 def _step_persistent(machine: _Machine, opcode: Opcode) -> None:
