@@ -11,6 +11,7 @@ from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Run
 from cpr.machines import Machine, Runtime, Target, Variant
+from cpr.manifest import Suppression
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
 
@@ -22,7 +23,8 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``unused`` are the
+    suppressions that fit no finding, known once all others are.
     """
 
     bundle: Bundle
@@ -36,6 +38,7 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    unused: tuple[Suppression, ...] = ()
 
     @property
     def python(self) -> str | None:
