@@ -181,7 +181,7 @@ def test_the_text_for_a_person(tmp_path: Path) -> None:
     ran = cpr("validate", routine, "-q")
     assert (ran.status, ran.err) == (1, "")
     lines = ran.out.splitlines()
-    assert lines[0].startswith("error CPR105 predictor.py:4: ") and lines[1].startswith("  fix: Write `def predict(")
+    assert lines[0].startswith("error   CPR105 predictor.py:4: ") and lines[1].startswith("  fix: Write `def predict(")
     assert lines[2].startswith("error CPR503 predictor.py:7: from_path raises json.decoder.JSONDecodeError")
     assert 'File "predictor.py", line 7, in from_path' in ran.out
     assert "cpr/isolation/probe.py" not in ran.out and "site/" not in ran.out
@@ -202,7 +202,7 @@ def test_the_verb_takes_a_bundle_too(bundle: Bundle) -> None:
 @pytest.mark.parametrize(
     ("arguments", "says"),
     [
-        (["--format", "sarif"], "text, json"),
+        (["--format", "yaml"], "text, json"),
         (["--format", "jsn"], "json"),
         (["--timeout", "soon"], "number of seconds"),
         (["--timeout", "-1"], "number of seconds"),

@@ -115,9 +115,9 @@ def report_text(manifest: Manifest, report: Report, strict: bool = False) -> str
 def _findings(findings: Sequence[Finding]) -> Iterator[str]:
     """One line each, and under the last of those that are mended in the same way, how."""
     width = width_of_output()
-    for finding, following in zip(findings, (*findings[1:], None), strict=True):
+    for number, finding in enumerate(findings, 1):
         yield from hanging(f"{finding.severity.value:<7} {finding.check} {finding.where}: {finding.message}", width, "")
-        if following is None or (following.check, following.remedy) != (finding.check, finding.remedy):
+        if {(each.check, each.remedy) for each in findings[number : number + 1]} != {(finding.check, finding.remedy)}:
             yield from hanging(f"fix: {finding.remedy}", width, "  ")
 
 
