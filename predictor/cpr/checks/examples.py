@@ -36,7 +36,7 @@ def _faults(
     cause="The service puts what predict returns into JSON as `predictions`, and takes a list.",
     remedy="Return a list with one prediction for each instance: `.tolist()` for an array, `list(…)` for a generator.",
     source="googleapiclient ml.v1.json, revision 20251213: Version.predictionClass",
-    prevents="There was a problem processing the outputs (Error code: 3)",
+    prevents="There was a problem processing the outputs: {reason} (Error code: 3)",
 )
 def no_list(subject: Subject) -> Iterator[Fault]:
     def problem(answer: Answer) -> str | None:
@@ -59,7 +59,7 @@ _REMEDIES = {
     cause="The service writes the answer as JSON; bytes, arrays, NumPy scalars, sets and dates have no form there.",
     remedy="Convert it: `.tolist()` for arrays, `.item()` for NumPy scalars, base64 text for bytes.",
     source="googleapiclient ml.v1.json, revision 20251213: Version.predictionClass",
-    prevents="There was a problem processing the outputs (Error code: 3)",
+    prevents="There was a problem processing the outputs: {reason} (Error code: 3)",
 )
 def not_json(subject: Subject) -> Iterator[Fault]:
     def problem(answer: Answer) -> str | None:

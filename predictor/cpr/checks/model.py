@@ -42,7 +42,7 @@ def lacks_saved_model(subject: Subject) -> str | None:
     cause="The service copies the model directory and needs at least one file there.",
     remedy="Put the model and its artifacts into the folder that routine.yaml names under `model_dir`, and build again.",
     source="gcloud 528.0.0, uploads.py",
-    prevents="Cannot upload contents of directory [..]; directory has no files",
+    prevents="Cannot upload contents of directory [{path}] to Google Cloud Storage; directory has no files",
 )
 def empty(subject: Subject) -> Iterator[Fault]:
     entries = subject.bundle.manifest.model_files
@@ -60,7 +60,7 @@ def empty(subject: Subject) -> Iterator[Fault]:
     cause="The service recognises a model by the files at the root of its directory, and refuses to choose between two.",
     remedy="Move the SavedModel into a folder of its own below the model directory, or rename the other file.",
     source="Google's prediction library in gcloud 528.0.0, prediction_utils.py",
-    prevents="Multiple model files are found in the model_path",
+    prevents="Multiple model files are found in the model_path: {path}",
     variant="routine",
 )
 def several_model_files(subject: Subject) -> Iterator[Fault]:

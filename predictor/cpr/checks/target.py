@@ -20,7 +20,6 @@ FAMILY = Family()
     cause="AI Platform runs a routine itself on MLS1 machine types only; N1 machine types run containers.",
     remedy="Nothing to do: `cpr deploy-config` writes the container variant.",
     source="https://cloud.google.com/ai-platform/prediction/docs/machine-types-online-prediction",
-    prevents="machineType must be an MLS1 type with predictionClass",
     variant="container",
 )
 def container(subject: Subject) -> Iterator[Fault]:

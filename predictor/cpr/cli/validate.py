@@ -6,6 +6,8 @@ import argparse
 from collections import Counter
 from collections.abc import Iterator
 
+from cpr.checks import CATALOGUE
+from cpr.checks.explained import explained, explanation, find_check
 from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.cli.names import printable_lines
@@ -26,7 +28,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status 1 when a check finds an error. The proof is written to validation.json in the bundle."
     )
     parser.epilog = "example:\n  cpr validate my_routine --target ai-platform --machine-type mls1-c1-m2"
-    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first")
+    parser.add_argument(
+        "bundle", nargs="?", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first"
+    )
+    parser.add_argument("--explain", metavar="CHECK", help="say what a check is about, such as CPR101, and validate nothing")
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
     parser.add_argument("--format", default="text", metavar="F", help="text (default) or json")
@@ -55,9 +60,19 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
             f"There is no format {arguments.format!r}.", suggestion(arguments.format, _FORMATS, "The formats are"), "--format"
         )
     console.json = console.json or arguments.format == "json"
+    if arguments.explain is not None:
+        return _explanation(arguments.explain, console)
+    if arguments.bundle is None:
+        raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT")
     bundle = open_bundle(arguments.bundle, console)
     report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
     return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
+
+
+def _explanation(name: str, console: Console) -> Outcome:
+    check = find_check(name, CATALOGUE)
+    console.verb = "explain"
+    return Outcome(explanation(check), explained(check))
 
 
 def document(report: Report) -> dict[str, object]:
