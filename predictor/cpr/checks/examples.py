@@ -129,6 +129,24 @@ def request_too_large(subject: Subject) -> Iterator[Fault]:
 
 
 @FAMILY.check(
+    "CPR565",
+    "An example has more instances than gcloud sends",
+    severity=Severity.NOTE,
+    cause="gcloud itself sends so many instances in a request at most. The service and other clients have no such limit.",
+    remedy="Nothing for other clients; for gcloud, send fewer instances in a request.",
+    source="gcloud 528.0.0, predict_utilities.py",
+    prevents="The gcloud CLI can currently process no more than {number} instances per file",
+)
+def more_than_gcloud_sends(subject: Subject) -> Iterator[Fault]:
+    limit = subject.target.limits.gcloud_instances
+    long = [example for example in subject.examples if limit is not None and len(example.request["instances"]) > limit]
+    if long:
+        count = len(long[0].request["instances"])
+        more = f" (and {len(long) - 1} more examples)" if len(long) > 1 else ""
+        yield Fault(f"{EXAMPLES_NAME}:{long[0].line}", f"It has {count:,} instances; gcloud sends {limit} at most{more}.")
+
+
+@FAMILY.check(
     "CPR517",
     "An answer differs from its expectation",
     cause="The bundle does not predict what its golden example says.",

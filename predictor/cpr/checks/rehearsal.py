@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.checks.model import lacks_saved_model
 from cpr.checks.prediction_class import module_path, place
+from cpr.checks.refusals import refusal_of
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.isolation import Raised, Run
 from cpr.manifest import EXAMPLES_NAME, MODEL_DIR
@@ -46,7 +47,7 @@ def _saying(raised: Raised) -> str:
 def _failures(subject: Subject, phase: str) -> Iterator[Raised]:
     """What the author's code raised in a phase, less what another check explains."""
     for raised in subject.run.raised if subject.run is not None else ():
-        if raised.phase == phase and not raised.network and not _is_exit(raised):
+        if raised.phase == phase and not raised.network and not _is_exit(raised) and refusal_of(raised) is None:
             yield raised
 
 

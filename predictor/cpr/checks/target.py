@@ -78,6 +78,22 @@ def doubtful_runtime(subject: Subject) -> Iterator[Fault]:
 
 
 @FAMILY.check(
+    "CPR310",
+    "The platform had a fault with this runtime version",
+    severity=Severity.NOTE,
+    cause="For some days the service itself failed on this runtime version, whatever the routine was. It was mended.",
+    remedy="Nothing now; an error of those days is no fault of the routine.",
+    source="AI Platform release notes, 2020",
+    variant="routine",
+)
+def past_fault(subject: Subject) -> Iterator[Fault]:
+    runtime = subject.runtime
+    for fault in runtime.faults if runtime is not None else ():
+        if fault.python in (None, subject.python):
+            yield Fault("routine.yaml: runtime_version", f"From {fault.start} to {fault.end} {fault.what}")
+
+
+@FAMILY.check(
     "CPR305",
     "The runtime version has another Python",
     cause="A runtime version has one Python, sometimes two; a version config with another pair is refused.",
