@@ -28,10 +28,12 @@ class Rule(NamedTuple):
 
 
 def rules(target: str) -> tuple[Rule, ...]:
-    """The rules of a target, in order."""
-    return tuple(
-        Rule(rule["if"], rule["then"], rule.get("says", "")) for rule in resources.read_document(target, FILE)["rules"]
-    )
+    """The rules of a target, in order; none where its data has none."""
+    try:
+        document = resources.read_document(target, FILE)
+    except FileNotFoundError:
+        return ()
+    return tuple(Rule(rule["if"], rule["then"], rule.get("says", "")) for rule in document["rules"])
 
 
 def problems(target: str, version: Mapping[str, Any], endpoint: str) -> tuple[str, ...]:

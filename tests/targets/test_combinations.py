@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import yaml
 from targets.conftest import MakeBundle
 
 from cpr.combinations import problems, rules
+from cpr.errors import TargetError
 from cpr.machines import read_target
-from cpr.steps.targets import at_uri, deploy_config
+from cpr.steps.targets import _refuse_combination, at_uri, deploy_config
 
 TARGET = read_target("ai-platform")
 
@@ -90,6 +92,17 @@ BROKEN = [
 def test_what_may_not(version: dict[str, Any], change: dict[str, Any], endpoint: str, key: str) -> None:
     found = problems("ai-platform", {**version, **change}, endpoint)
     assert any(f": {key} is " in problem for problem in found), found
+
+
+def test_a_config_that_breaks_a_rule_is_not_written() -> None:
+    machine = TARGET.machine("n1-standard-2")
+    _refuse_combination(TARGET, machine, {"version.yaml": json.dumps(CONTAINER).encode()})
+    with pytest.raises(TargetError, match="machineType is"):
+        _refuse_combination(TARGET, machine, {"version.yaml": json.dumps({**ROUTINE, "machineType": machine.name}).encode()})
+
+
+def test_a_target_without_rules_has_no_problems() -> None:
+    assert problems("vertex-ai", {"predictionClass": "x"}, "regional") == ()
 
 
 def test_no_rule_is_without_a_case() -> None:
