@@ -64,10 +64,10 @@ def _paragraphs(matches: Sequence[Match]) -> Iterator[str]:
 
 
 def _rest(found: Sequence[Match]) -> Iterator[str]:
-    for match in found:
+    for index, match in enumerate(found):
         if match.check is not None:
             yield f"  {match.check} {match.title}"
-    for remedy in dict.fromkeys(match.remedy for match in found):
-        yield f"  fix: {remedy}"
+        if match.remedy != (found[index + 1].remedy if index + 1 < len(found) else None):
+            yield f"  fix: {match.remedy}"
     if found[0].unseen:
         yield f"  before the upload: {found[0].unseen}"
