@@ -9,14 +9,36 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cpr.checks import examples, model, prediction_class, rehearsal, saved_model, source, suppression, target
+from cpr.checks import (
+    examples,
+    lazy_imports,
+    model,
+    prediction_class,
+    refusals,
+    rehearsal,
+    saved_model,
+    source,
+    suppression,
+    target,
+)
 from cpr.checks.registry import Check, Fault, Subject
 from cpr.checks.suppression import suppress
 from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check
-    for module in (prediction_class, model, target, source, rehearsal, examples, saved_model, suppression)
+    for module in (
+        prediction_class,
+        lazy_imports,
+        model,
+        target,
+        source,
+        rehearsal,
+        examples,
+        refusals,
+        saved_model,
+        suppression,
+    )
     for check in module.FAMILY.checks
 )
 

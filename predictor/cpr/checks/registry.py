@@ -67,8 +67,9 @@ Look = Callable[[Subject], Iterator[Fault]]
 class Check:
     """One check. Its ``id`` is stable: it is never given to another check, and a check that goes takes it along.
 
-    ``prevents`` is the platform's own error text (empty where it has none), ``source`` where the rule comes from. ``targets``
-    empty: all of them; ``variant``: only machines that run the routine itself, or only those that run a container.
+    ``prevents`` are the platform's own error texts, as far as they are known, with ``{name}`` for what changes from one to the
+    next; ``source`` is where the rule comes from. ``targets`` empty: all of them; ``variant``: only machines that run the
+    routine itself, or only those that run a container.
     """
 
     id: str
@@ -78,7 +79,7 @@ class Check:
     remedy: str
     source: str
     look: Look
-    prevents: str = ""
+    prevents: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     variant: Variant | None = None
 
@@ -107,12 +108,14 @@ class Family:
         cause: str,
         remedy: str,
         source: str,
-        prevents: str = "",
+        prevents: str | tuple[str, ...] = (),
         targets: tuple[str, ...] = (),
         variant: Variant | None = None,
     ) -> Callable[[Look], Look]:
+        texts = (prevents,) if isinstance(prevents, str) else prevents
+
         def register(look: Look) -> Look:
-            self.checks.append(Check(id, title, severity, cause, remedy, source, look, prevents, targets, variant))
+            self.checks.append(Check(id, title, severity, cause, remedy, source, look, texts, targets, variant))
             return look
 
         return register

@@ -8,6 +8,8 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cpr.bundle import Bundle
+from cpr.checks import CATALOGUE
+from cpr.checks.explained import explained, explanation, find_check
 from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.cli.layout import hanging, width_of_output
@@ -29,7 +31,10 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status 1 when a check finds an error. The proof is written to validation.json in the bundle."
     )
     parser.epilog = "example:\n  cpr validate my_routine --target ai-platform --machine-type mls1-c1-m2"
-    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first")
+    parser.add_argument(
+        "bundle", nargs="?", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first"
+    )
+    parser.add_argument("--explain", metavar="CHECK", help="say what a check is about, such as CPR101, and validate nothing")
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
     parser.add_argument("--format", default="text", metavar="F", help=f"{_FORMATS[0]} (default), {', '.join(_FORMATS[1:])}")
@@ -61,6 +66,10 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     if arguments.format != "text" and console.json and arguments.format != "json":
         raise UsageError(f"--json and --format {arguments.format} exclude each other.", "Leave out one of them.", "--format")
     console.json = console.json or arguments.format == "json"
+    if arguments.explain is not None:
+        return _explanation(arguments.explain, console)
+    if arguments.bundle is None:
+        raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT")
     bundle = open_bundle(arguments.bundle, console)
     report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
     ok = report.passes(arguments.strict)
@@ -69,10 +78,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
 
 def _formatted(arguments: argparse.Namespace, bundle: Bundle, report: Report) -> str:
     """The report as ``--format`` says; JSON is the console's own."""
-    folders = (
-        Path(arguments.bundle),
-        bundle.root,
-    )  # a finding in the source is shown in the routine folder, where it is mended
+    # A finding in the source is shown in the routine folder, where it is mended.
+    folders = (Path(arguments.bundle), bundle.root)
     if arguments.format == "sarif":
         from cpr.cli import sarif
 
@@ -86,6 +93,12 @@ def _formatted(arguments: argparse.Namespace, bundle: Bundle, report: Report) ->
 
         return junit.text(bundle.manifest, report, arguments.strict)
     return report_text(bundle.manifest, report, arguments.strict)
+
+
+def _explanation(name: str, console: Console) -> Outcome:
+    check = find_check(name, CATALOGUE)
+    console.verb = "explain"
+    return Outcome(explanation(check), explained(check))
 
 
 def document(report: Report, strict: bool = False) -> dict[str, object]:
