@@ -139,7 +139,7 @@ WEIGHTS_ALTERED = Kind(
     "CPR613",
     "Weights of a SavedModel were altered",
     _ERROR,
-    "The checksum of a tensor is not the one in the index. `cpr inspect --verify` compares them.",
+    "The checksum of a tensor is not the one in the index. `cpr validate` and `cpr inspect --verify` compare them.",
     _AGAIN,
     _BAD_DATA,
 )

@@ -115,7 +115,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         runtime_problem,
         examples_problem,
         trees=parse_all(sources),
-        models=survey(bundle.model_dir).models if bundle.model_dir.is_dir() else (),
+        models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
     )
 
 
