@@ -7,7 +7,6 @@ import json
 import shutil
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import yaml
@@ -37,19 +36,6 @@ ELSEWHERE = {
     ),
 }
 """Checks that find errors and have no folder: the test that proves each, and why there is no folder."""
-
-
-@pytest.fixture
-def subjects(monkeypatch: pytest.MonkeyPatch) -> list[Subject]:
-    """What the checks are given to look at while the test runs; they look at it all the same."""
-    seen: list[Subject] = []
-
-    def keeping(subject: Subject, *rest: Any, **more: Any) -> Any:
-        seen.append(subject)
-        return inspect(subject, *rest, **more)
-
-    monkeypatch.setattr("cpr.checks.inspect", keeping)
-    return seen
 
 
 def test_the_table_is_whole() -> None:
