@@ -171,13 +171,14 @@ def test_no_instances_no_predictions(tmp_path: Path) -> None:
     assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c1-m2") == []
 
 
-HEALTHY = Path(__file__).resolve().parent.parent / "healthy"
-SHOWN = [*sorted(path for path in HEALTHY.iterdir() if path.is_dir())]
-SHOWN += [
-    path.parent
-    for folder in ("sample_models", "templates")
-    for path in sorted((HEALTHY.parents[1] / folder).glob("*/routine.yaml"))
+REPOSITORY = Path(__file__).resolve().parents[2]
+HEALTHY = REPOSITORY / "tests" / "healthy"
+SHOWN = [
+    place.parent
+    for folder in ("tests/healthy", "sample_models", "templates")
+    for place in REPOSITORY.glob(f"{folder}/*/routine.yaml")
 ]
+SHOWN.sort()
 
 WARNED: dict[str, set[str]] = {}
 """Routines of which a warning is true, and its check: the list says why, and no other warning is let through."""

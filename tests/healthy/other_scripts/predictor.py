@@ -4,7 +4,7 @@ import io
 import os
 
 
-class Größe:
+class Groesse:
     def __init__(self, wörter):
         self._wörter = wörter
 
