@@ -27,6 +27,7 @@ PLACES = {
     "limits: max_files": "test_model_files",
     "limits: request_bytes": "test_request_bytes",
     "limits: response_bytes": "test_response_bytes",
+    "limits: gcloud_instances": "test_gcloud_instances",
     "limits: request_seconds": "",  # a wall clock of another machine: no answer here is an error for it
     "machines: max_model_bytes": "test_model_bytes",
     "machines: memory_mib": "test_memory",
@@ -168,6 +169,15 @@ def test_request_bytes(target: Target, over: bool, tmp_path: Path) -> None:
     assert len(request.encode()) == limit + over
     routine = write_routine(tmp_path / "tiny", predictor=ECHO, files={"examples.jsonl": request + "\n"})
     assert errors(build(routine), target) == expected("CPR516", over)
+
+
+@pytest.mark.parametrize("over", EITHER, ids=ids)
+@having("gcloud_instances")
+def test_gcloud_instances(target: Target, over: bool, tmp_path: Path) -> None:
+    assert target.limits.gcloud_instances is not None
+    example = json.dumps({"instances": [1] * (target.limits.gcloud_instances + over)})
+    report = examine(build(write_routine(tmp_path / "tiny", files={"examples.jsonl": example + "\n"})), target.name)
+    assert [finding.check for finding in report.findings if finding.check == "CPR565"] == expected("CPR565", over)
 
 
 @pytest.mark.parametrize("over", EITHER, ids=ids)
