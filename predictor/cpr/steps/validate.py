@@ -115,7 +115,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         runtime_problem,
         examples_problem,
         trees=parse_all(sources),
-        models=survey(bundle.model_dir).models if bundle.model_dir.is_dir() else (),
+        models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
     )
 
 
@@ -154,14 +154,17 @@ def _check_sendable(example: Example, decodes: bool) -> None:
 
 
 def _report(subject: checks.Subject, run: Run) -> Report:
-    findings = checks.inspect(replace(subject, run=run))
+    subject = replace(subject, run=run)
+    root = subject.bundle.root
+    findings, suppressed = checks.suppress(subject, tuple(_relative(each, root) for each in checks.inspect(subject)))
     return Report(
         digest=subject.bundle.manifest.digest,
         target=subject.target.name,
         machine_type=subject.machine.name,
-        findings=tuple(_relative(finding, subject.bundle.root) for finding in findings),
+        findings=findings,
         measured=_measured(subject, run),
         environment=run.environment,
+        suppressed=suppressed,
     )
 
 
