@@ -82,7 +82,7 @@ class Stream:
 
 Argument = int | str | tuple[str, str] | None
 Opcode = tuple[str, Argument, int]
-"""Its name as pickletools has it; what was read with it, ``None`` where that is long or of no matter here; its number from 1."""
+"""Its name as pickletools has it; what was read with it, ``None`` where that is long or of no matter here; its number."""
 
 _LENGTHS = {
     pickletools.TAKEN_FROM_ARGUMENT1: 1,

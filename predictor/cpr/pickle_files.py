@@ -5,9 +5,7 @@ Only files that can be one are read, and of those no more than a budget allows; 
 
 from __future__ import annotations
 
-import bz2
 import io
-import lzma
 import os
 import stat
 import zipfile
@@ -16,10 +14,12 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Protocol, cast
+from typing import BinaryIO, cast
 
 from cpr.opcodes import Budget, PickleCut, PickleError, PickleUnread, Stream
-from cpr.pickles import Facts, walk
+from cpr.pickle_machine import Facts
+from cpr.pickles import walk
+from cpr.unpacking import Bounded, Unpacked
 
 SUFFIXES = (".pkl", ".pickle", ".pck", ".pcl", ".joblib", ".jbl", ".dill", ".cloudpickle")
 _ZIPS = (".pt", ".pth", ".npz", ".ckpt")
@@ -41,9 +41,6 @@ _OTHERS = (
     ".lzma",
     ".lz4",
 )
-_MEMORY = 64 << 20
-"""What the dictionary of an LZMA file may take; the highest preset takes less."""
-
 _MAGIC = {
     b"\x1f\x8b": "gzip",
     b"BZh": "bz2",
@@ -134,7 +131,7 @@ def _read(file: BinaryIO, path: str, size: int, budget: Budget, compression: str
         return FoundPickle(path, facts, compression, unread="it is compressed with LZ4", named=named) if named else None
     stream = Stream(file, size)
     if compression:
-        stream = Stream(io.BufferedReader(_Unpacked(file, compression, budget)), None)
+        stream = Stream(io.BufferedReader(Unpacked(file, compression, budget)), None)
         try:
             if not named and not _is_head(cast(io.BufferedReader, stream.file).peek(2)):
                 return None
@@ -185,7 +182,7 @@ def _in_zip(file: BinaryIO, path: str, budget: Budget) -> FoundPickle | None:
             for item in archive.infolist()[:1000]:
                 if item.filename.endswith(".pkl") and not item.flag_bits & 1 and item.compress_type in (0, 8):
                     with archive.open(item) as member:
-                        raw = io.BufferedReader(_Bounded(cast(BinaryIO, member), budget))
+                        raw = io.BufferedReader(Bounded(cast(BinaryIO, member), budget))
                         found.append(_walked(path, Stream(raw, None), Facts(), budget, "", False))
     except (zipfile.BadZipFile, NotImplementedError, RuntimeError, ValueError, EOFError, zlib.error, PickleError, PickleUnread):
         return None
@@ -199,82 +196,3 @@ def _in_zip(file: BinaryIO, path: str, budget: Budget) -> FoundPickle | None:
         facts.versions |= one.facts.versions
         facts.pickles += one.facts.pickles
     return FoundPickle(path, facts, unread=next((item.unread for item in found if item.unread), ""))
-
-
-class _Bounded(io.RawIOBase):
-    """What is read from a file, until the budget of unpacked bytes is spent."""
-
-    def __init__(self, file: BinaryIO, budget: Budget) -> None:
-        self._file, self._budget = file, budget
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: memoryview) -> int:  # type: ignore[override]
-        data = self._more(len(buffer))
-        self._budget.unpacked -= len(data)
-        if self._budget.unpacked < 0:
-            raise PickleUnread("it unpacks to more than is looked at")
-        buffer[: len(data)] = data
-        return len(data)
-
-    def _more(self, count: int) -> bytes:
-        return self._file.read(count)
-
-
-class _Decompressor(Protocol):
-    @property
-    def eof(self) -> bool: ...
-
-    def decompress(self, data: bytes, max_length: int) -> bytes: ...
-
-
-class _Zlib:
-    """zlib's own object, with the manners of the others."""
-
-    def __init__(self, bits: int) -> None:
-        self._inner = zlib.decompressobj(bits)
-
-    @property
-    def eof(self) -> bool:
-        return self._inner.eof
-
-    def decompress(self, data: bytes, max_length: int) -> bytes:
-        return self._inner.decompress(self._inner.unconsumed_tail + data, max_length)
-
-
-class _Unpacked(_Bounded):
-    """A compressed file, unpacked as it is read."""
-
-    def __init__(self, file: BinaryIO, compression: str, budget: Budget) -> None:
-        super().__init__(file, budget)
-        self._inner = _decompressor(compression)
-        if compression == "zfile":
-            head = file.read(22)  # the prefix and the length; joblib 0.8 wrote one space more
-            file.seek(22 if head.endswith(b" ") else 21)
-
-    def _more(self, count: int) -> bytes:
-        try:
-            while not self._inner.eof:
-                waiting = getattr(self._inner, "needs_input", True)
-                block = self._file.read(1 << 14) if waiting else b""
-                data = self._inner.decompress(block, count)
-                if data:
-                    return data
-                if waiting and not block:
-                    raise PickleCut("its compressed data ends in the middle")
-        except (zlib.error, lzma.LZMAError, OSError, EOFError, ValueError) as error:
-            raise PickleError(f"its compressed data is damaged: {error}") from None
-        except MemoryError:
-            raise PickleUnread("unpacking it takes more memory than is allowed") from None
-        return b""
-
-
-def _decompressor(compression: str) -> _Decompressor:
-    if compression == "gzip":
-        return _Zlib(31)
-    if compression in ("zlib", "zfile"):
-        return _Zlib(15)
-    if compression == "bz2":
-        return bz2.BZ2Decompressor()
-    return lzma.LZMADecompressor(lzma.FORMAT_AUTO, memlimit=_MEMORY)
