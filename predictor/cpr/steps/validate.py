@@ -19,6 +19,7 @@ from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
+from cpr.pickle_files import find_pickles
 from cpr.protocols import rows
 from cpr.report import Finding, Report, Severity
 from cpr.resources import target_names
@@ -116,6 +117,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         examples_problem,
         trees=parse_all(sources),
         models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
+        pickles=find_pickles(bundle.root, [(entry.path, entry.size) for entry in bundle.manifest.model_files]),
     )
 
 
