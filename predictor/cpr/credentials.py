@@ -52,9 +52,9 @@ def entropy(text: bytes) -> float:
 
 
 _STANDINS = re.compile(
-    rb"""(?ix) x{4} | \*{3} | \.{3} | 0{6} | 1{6} | example | sample | dummy | fake | placeholder | change[_-]?me | redacted
-    | your[_-] | insert | replace | my[_-]?(?:secret|token|password|key) | test | 123456 | abcdef | foo | bar | secret | passw | token
-    | deadbeef | lorem | mock | invalid | none | null"""
+    rb"""(?ix) x{4} | \*{3} | \.{3} | 0{6} | 1{6} | example | sample | dummy | fake | placeholder | change[_-]?me
+    | redacted | your[_-] | insert | replace | my[_-]?(?:secret|token|password|key) | test | 123456 | abcdef | foo | bar
+    | secret | passw | token | deadbeef | lorem | mock | invalid | none | null"""
 )
 
 
@@ -195,8 +195,8 @@ _KINDS = (
     ),
     _Kind(
         "an npm registry token",
-        (b"_authToken", b"_auth="),
-        re.compile(rb"_auth(?:Token)?\s*=\s*([A-Za-z0-9+/=_.-]{16,300})"),
+        (b"_authToken",),
+        re.compile(rb"_authToken\s*=\s*([A-Za-z0-9+/=_.-]{16,300})"),
         sure=False,
         real=lambda match: _random(match[1]),
         shown=2,

@@ -20,6 +20,7 @@ FAMILY = Family()
 @FAMILY.check(
     "CPR721",
     "The bundle holds a link, or what is no regular file",
+    severity=Severity.WARNING,
     cause="A bundle is copied, packed and uploaded file by file. A link shows here what lies elsewhere, and elsewhere nothing.",
     remedy="Put a copy of the file in its place: build the bundle anew with `cpr build`, which follows links inside the folder "
     "and refuses all others.",
@@ -54,7 +55,7 @@ def _irregular(root: Path, path: str, *, last: bool) -> Iterator[Fault]:
     if stat.S_ISLNK(mode):
         leaves = not Path(os.path.realpath(place)).is_relative_to(os.path.realpath(root))
         where = "leaves the bundle" if leaves else "stays inside the bundle"
-        yield Fault(path, f"It is a link to {place.readlink()}, which {where}.", severity=None if leaves else Severity.WARNING)
+        yield Fault(path, f"It is a link to {place.readlink()}, which {where}.")
     elif last and not stat.S_ISREG(mode):
         yield Fault(path, "It is a pipe, a socket or a device.")
 

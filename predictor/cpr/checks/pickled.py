@@ -25,8 +25,8 @@ def _some(items: list[str], most: int = 4) -> str:
 @FAMILY.check(
     "CPR701",
     "A pickle cannot be read",
-    cause="The file is cut, or holds what no unpickler takes: an upload or a copy that was broken off, a text file with the name "
-    "of a pickle, or a pointer of Git LFS in its place.",
+    cause="The file is cut, or holds what no unpickler takes: an upload or a copy that was broken off, a text file with the "
+    "name of a pickle, or a pointer of Git LFS in its place.",
     remedy="Write the file anew, or name it under `exclude` in routine.yaml where nothing reads it.",
     source=_DOCS,
     prevents="pickle data was truncated",
@@ -61,9 +61,7 @@ def newer_protocol(subject: Subject) -> Iterator[Fault]:
             sure = loads_pickles(subject) and not backport
             remedy = f"Write it with protocol {newest}: `protocol={newest}` in the call that dumps it."
             if found.path.endswith(".joblib") and newest < 5:
-                remedy += (
-                    " joblib writes arrays of objects with the newest of all; make them lists, or dump on the older Python."
-                )
+                remedy += " joblib writes arrays of objects with the newest of all; dump lists in their place."
             yield Fault(found.path, message, remedy, None if sure else Severity.WARNING)
 
 
@@ -71,8 +69,8 @@ def newer_protocol(subject: Subject) -> Iterator[Fault]:
     "CPR703",
     "A file of joblib is named as a plain pickle",
     severity=Severity.WARNING,
-    cause="joblib lays arrays between the opcodes, or compresses the whole: pickle.load stumbles over that, and joblib.load does "
-    "not. The reverse does no harm, for joblib.load reads a plain pickle as well.",
+    cause="joblib lays arrays between the opcodes, or compresses the whole: pickle.load stumbles over that, and joblib.load "
+    "does not. The reverse does no harm, for joblib.load reads a plain pickle as well.",
     remedy="Load it with joblib.load and name it .joblib, or write it with pickle.dump.",
     source="https://cloud.google.com/ai-platform/prediction/docs/troubleshooting",
     prevents="Could not load the model: {path}. '\\x03'. (Error code: 0)",
