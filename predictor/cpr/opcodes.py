@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import codecs
 import io
 import pickletools
 from collections.abc import Iterator
@@ -188,12 +189,16 @@ def _line(name: str, line: bytes | None) -> int | str | None:
     """The argument of an opcode of protocol 0, which is text up to the end of the line."""
     if line is None or len(line) > MAX_TEXT:
         return None
-    if name in ("STRING", "UNICODE"):
-        text = line.strip()
-        quoted = name == "STRING" and len(text) >= 2 and text[:1] == text[-1:] and text[:1] in b"'\""
-        if name == "STRING" and not quoted:
-            raise PickleError("it has a string without quotes")
-        return (text[1:-1] if quoted else line).decode("latin-1")
+    try:
+        if name == "UNICODE":
+            return line.decode("raw-unicode-escape")
+        if name == "STRING":
+            text = line.strip()
+            if len(text) < 2 or text[:1] != text[-1:] or text[:1] not in b"'\"":
+                raise PickleError("it has a string without quotes")
+            return codecs.escape_decode(text[1:-1])[0].decode("latin-1")  # as pickle does
+    except ValueError:
+        raise PickleError("it has a string with an escape that is none") from None
     if name in ("INT", "LONG", "GET", "PUT"):
         try:
             return int(line.rstrip(b"L"))
