@@ -43,7 +43,7 @@ class _Kind:
 
 
 def _token(text: bytes) -> re.Pattern[bytes]:
-    return re.compile(_BEFORE + rb"(" + text + rb")" + _AFTER)
+    return re.compile((rb"(?://|\b)" if text.startswith(b"hooks") else _BEFORE) + rb"(" + text + rb")" + _AFTER)
 
 
 def entropy(text: bytes) -> float:
@@ -147,7 +147,7 @@ _KINDS = (
         real=_is_pair,
     ),
     *(
-        _Kind(name, anchors, _token(text), real=_random_token)
+        _Kind(name, anchors, _token(text), real=_random_token, before=120, window=320)
         for name, anchors, text in (
             ("a GitHub token", (b"ghp_", b"gho_", b"ghu_", b"ghs_", b"ghr_"), rb"gh[pousr]_[A-Za-z0-9]{36}"),
             ("a GitHub token", (b"github_pat_",), rb"github_pat_[A-Za-z0-9]{22}_[A-Za-z0-9]{59}"),
@@ -156,7 +156,7 @@ _KINDS = (
             (
                 "a Slack webhook",
                 (b"services/T",),
-                rb"services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24}",
+                rb"hooks\.slack\.com/services/T[A-Z0-9]{8,12}/B[A-Z0-9]{8,12}/[A-Za-z0-9]{24}",
             ),
             ("a Stripe key", (b"_live_",), rb"[sr]k_live_[A-Za-z0-9]{24,99}"),
             ("a Google API key", (b"AIza",), rb"AIza[A-Za-z0-9_-]{35}"),
@@ -187,7 +187,7 @@ _KINDS = (
     _Kind(
         "a password of .netrc",
         (b"machine ",),
-        re.compile(rb"(?m)^\s*machine\s+\S+\s+login\s+\S+\s+password\s+(\S{4,200})"),
+        re.compile(rb"(?m)^[ \t]*machine\s+\S+\s+login\s+\S+\s+password\s+(\S{4,200})"),
         sure=False,
         before=20,
         real=lambda match: not _STANDINS.search(match[1]) and not re.search(rb"[<>{}$%]", match[1]),
