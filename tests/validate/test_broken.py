@@ -26,6 +26,7 @@ ELSEWHERE = {
     "CPR501": ("validate/test_validate.py::test_a_package_that_does_not_install", "cpr build makes none that does not"),
     "CPR516": ("validate/test_limits.py::test_request_bytes", "nor a request of more than a megabyte"),
     "CPR522": ("validate/test_validate.py::test_a_bad_line_in_a_bundle_from_elsewhere", "cpr build refuses such a line"),
+    "CPR711": ("checks/test_secrets.py::test_what_opens_something_is_an_error", "repositories refuse what looks like a key"),
     "CPR601": (
         "saved_model/test_findings_place.py::test_a_folder_without_a_model",
         "a routine needs none: of cpr inspect alone",

@@ -1,8 +1,8 @@
 """The checks: what would fail after the upload, found before it.
 
 A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
-directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR9xx
-what the author lets stand. To add one, write the function.
+directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR7xx
+what the files hold and are named, CPR9xx what the author lets stand. To add one, write the function.
 """
 
 from __future__ import annotations
@@ -11,12 +11,15 @@ from collections.abc import Iterable
 
 from cpr.checks import (
     examples,
+    files,
     lazy_imports,
     model,
+    pickled,
     prediction_class,
     refusals,
     rehearsal,
     saved_model,
+    secrets,
     source,
     suppression,
     target,
@@ -37,6 +40,9 @@ CATALOGUE: tuple[Check, ...] = tuple(
         examples,
         refusals,
         saved_model,
+        pickled,
+        secrets,
+        files,
         suppression,
     )
     for check in module.FAMILY.checks

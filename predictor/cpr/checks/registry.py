@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cpr.bundle import Bundle
+from cpr.content.files import FoundPickle
 from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Run
@@ -23,8 +24,8 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``unused`` are the
-    suppressions that fit no finding, known once all others are.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory, ``pickles`` the pickles there;
+    ``unused`` are the suppressions that fit no finding, known once all others are.
     """
 
     bundle: Bundle
@@ -38,6 +39,7 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    pickles: tuple[FoundPickle, ...] = ()
     unused: tuple[Suppression, ...] = ()
 
     @property

@@ -14,6 +14,7 @@ from cpr import checks, payload
 from cpr.archive import read_sdist
 from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.source import parse_all
+from cpr.content.files import find_pickles
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
@@ -116,6 +117,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         examples_problem,
         trees=parse_all(sources),
         models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
+        pickles=find_pickles(bundle.root, [(entry.path, entry.size) for entry in bundle.manifest.model_files]),
     )
 
 
