@@ -25,6 +25,7 @@ class Machine:
     ``endpoint`` is ``global`` or ``regional``, ``memory_mib`` in MiB, ``max_model_bytes`` the limit on the model directory in
     bytes (``None``: none is known). ``warning`` is text for the user where the name is deprecated or doubtful, else empty;
     ``doubtful`` is true for a name that no official list has: it is checked with that warning, but no config is written for it.
+    ``workers`` is how many processes there each load the routine, 1 where that is not known.
     """
 
     name: str
@@ -36,6 +37,7 @@ class Machine:
     stage: str
     warning: str = ""
     doubtful: bool = False
+    workers: int = 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +73,14 @@ class Runtime:
     def warning(self) -> str:
         """Text for the user where the evidence that routines deploy on this runtime is weak, else empty."""
         return "" if self.routines == "yes" else f"Routines on runtime {self.version}: {self.routines}. {self.note}".strip()
+
+
+@dataclass(frozen=True, slots=True)
+class Preinstalled:
+    """Distributions that the service's runtimes have, what they require with them: for certain, and as it is only said."""
+
+    surely: tuple[str, ...] = ()
+    perhaps: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -148,6 +158,7 @@ class Target:
     model_rule: NameRule
     version_rule: NameRule
     labels: LabelRule
+    preinstalled: Preinstalled = Preinstalled()
 
     def machines_taking(self, size: int) -> tuple[Machine, ...]:
         """The machine types that take a model directory of ``size`` bytes, in the order of the catalogue."""
@@ -255,7 +266,12 @@ def read_target(name: str) -> Target:
         model_rule=NameRule(**names["model"]),
         version_rule=NameRule(**names["version"]),
         labels=LabelRule(labels["key"], labels["value"], labels["max_count"], labels["rule"]),
+        preinstalled=_preinstalled(runtimes.get("preinstalled", {})),
     )
+
+
+def _preinstalled(entry: dict[str, Any]) -> Preinstalled:
+    return Preinstalled(tuple(entry.get("surely", ())), tuple(entry.get("perhaps", ())))
 
 
 def _machines(families: list[dict[str, Any]]) -> dict[str, Machine]:
@@ -268,6 +284,7 @@ def _machines(families: list[dict[str, Any]]) -> dict[str, Machine]:
             memory_mib=entry["memory_mib"],
             max_model_bytes=family.get("max_model_bytes"),
             stage=entry["stage"],
+            workers=family.get("workers", 1),
         )
         for family in families
         for name, entry in family["types"].items()

@@ -183,6 +183,8 @@ def test_the_verb_takes_a_bundle_too(bundle: Bundle) -> None:
         (["--format", "jsn"], "json"),
         (["--timeout", "soon"], "number of seconds"),
         (["--timeout", "-1"], "number of seconds"),
+        (["--workers", "0"], "number of processes"),
+        (["--workers", "two"], "number of processes"),
     ],
 )
 def test_wrong_usage(bundle: Bundle, arguments: list[str], says: str) -> None:

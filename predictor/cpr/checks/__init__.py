@@ -12,7 +12,9 @@ from collections.abc import Iterable
 from cpr.checks import (
     examples,
     files,
+    imports,
     lazy_imports,
+    memory,
     model,
     pickled,
     prediction_class,
@@ -37,6 +39,8 @@ CATALOGUE: tuple[Check, ...] = tuple(
         target,
         source,
         rehearsal,
+        memory,
+        imports,
         examples,
         refusals,
         saved_model,

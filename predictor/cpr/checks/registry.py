@@ -10,7 +10,7 @@ from cpr.bundle import Bundle
 from cpr.content.files import FoundPickle
 from cpr.errors import CprError
 from cpr.examples import Example
-from cpr.isolation import Run
+from cpr.isolation import Provided, Run
 from cpr.machines import Machine, Runtime, Target, Variant
 from cpr.manifest import Suppression
 from cpr.report import Finding, Severity
@@ -25,6 +25,7 @@ class Subject:
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
     ``None`` where there was none; ``models`` are the SavedModels in the model directory, ``pickles`` the pickles there;
+    ``provided`` is what the target brings beside the requirements, ``workers`` how many processes of the routine it runs;
     ``unused`` are the suppressions that fit no finding, known once all others are.
     """
 
@@ -40,6 +41,8 @@ class Subject:
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
     pickles: tuple[FoundPickle, ...] = ()
+    provided: Provided = field(default_factory=Provided)
+    workers: int = 1
     unused: tuple[Suppression, ...] = ()
 
     @property

@@ -46,6 +46,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that load the routine, for the estimate of memory (default: the machine's, else 1)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -71,7 +83,14 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     if arguments.bundle is None:
         raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT")
     bundle = open_bundle(arguments.bundle, console)
-    report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
+    report = examine(
+        bundle,
+        arguments.target,
+        arguments.machine_type,
+        console.note,
+        timeout=arguments.timeout,
+        workers=arguments.workers,
+    )
     ok = report.passes(arguments.strict)
     return Outcome(document(report, arguments.strict), _formatted(arguments, bundle, report), ok)
 
@@ -161,6 +180,13 @@ def _phases(report: Report) -> Iterator[str]:
     if peak is not None:
         memory = report.measured["memory_mib"]
         yield f"peak {peak:,.0f} MiB of the {memory:,} MiB of {report.machine_type} ({peak / memory:.0%})"
+        workers, needed = report.measured["workers"], report.measured["needed_mib"]
+        if workers > 1:
+            yield f"{workers} processes: about {needed:,.0f} MiB, pages of files counted once"
+        costs = report.measured["contributors"]["packages"][:4]
+        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in costs if cost["mib"] >= 1]
+        if dearest:
+            yield f"importing took: {', '.join(dearest)}"
 
 
 def _verdict(manifest: Manifest, report: Report, strict: bool) -> str:
