@@ -41,6 +41,16 @@ class Machine:
 
 
 @dataclass(frozen=True, slots=True)
+class PastFault:
+    """A fault of the service with a runtime version, since mended: its ISO dates, its Python (``None``: any), what failed."""
+
+    start: str
+    end: str
+    python: str | None
+    what: str
+
+
+@dataclass(frozen=True, slots=True)
 class Runtime:
     """One runtime version of the service: its TensorFlow (``2.9``) and its Pythons, oldest first.
 
@@ -52,6 +62,7 @@ class Runtime:
     pythons: tuple[str, ...]
     routines: Literal["yes", "likely", "doubtful"]
     note: str = ""
+    faults: tuple[PastFault, ...] = ()
 
     @property
     def python(self) -> str:
@@ -74,7 +85,8 @@ class Preinstalled:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a target that hold on every machine: files in the model directory, bytes and seconds of a request.
+    """Limits of a target that hold on every machine: files in the model directory, bytes and seconds of a request, instances
+    that gcloud puts into one.
 
     ``None``: none is known. The limit on the size of a model is the machine's: ``Machine.max_model_bytes``.
     """
@@ -83,6 +95,7 @@ class Limits:
     request_bytes: int | None
     response_bytes: int | None
     request_seconds: int | None
+    gcloud_instances: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -295,8 +308,13 @@ def _aliases(machines: dict[str, Any], types: dict[str, Machine]) -> tuple[tuple
 
 
 def _runtime(version: str, entry: dict[str, Any]) -> Runtime:
-    return Runtime(version, entry["tensorflow"], tuple(entry["python"]), entry["routines"], entry.get("note", ""))
+    faults = tuple(
+        PastFault(str(fault["start"]), str(fault["end"]), fault.get("python"), fault["what"])
+        for fault in entry.get("faults", ())
+    )
+    return Runtime(version, entry["tensorflow"], tuple(entry["python"]), entry["routines"], entry.get("note", ""), faults)
 
 
 def _limits(entry: dict[str, Any]) -> Limits:
-    return Limits(entry.get("max_files"), entry.get("request_bytes"), entry.get("response_bytes"), entry.get("request_seconds"))
+    keys = ("max_files", "request_bytes", "response_bytes", "request_seconds", "gcloud_instances")
+    return Limits(*(entry.get(key) for key in keys))

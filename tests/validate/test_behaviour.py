@@ -1,4 +1,4 @@
-"""How a class behaves beyond its examples: each fault is found by its own check, with a counter-example, and nothing else is."""
+"""How a class behaves beyond its examples: each fault is found by its own check, with a counter-example."""
 
 from __future__ import annotations
 
@@ -239,7 +239,7 @@ def test_garbage_in_circles_is_no_leak(tmp_path: Path, capsys: pytest.CaptureFix
 )
 def test_work_at_import(work: str, says: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     found = told(validated(tmp_path, capsys, head=f"{work}\n\n\n"))
-    ((severity, check, message),) = [row for row in found if row[1] == "CPR560"]
+    ((severity, _, message),) = [row for row in found if row[1] == "CPR560"]
     assert severity == "warning" and says in message
     assert message.startswith(f"predictor.py:{work.count(chr(10)) + 1}: "), message
     assert {row[1] for row in found} == {"CPR560"}

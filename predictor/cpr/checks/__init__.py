@@ -1,8 +1,8 @@
 """The checks: what would fail after the upload, found before it.
 
 A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
-directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels. To add
-one, write the function.
+directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR7xx
+what the files hold and are named, CPR9xx what the author lets stand. To add one, write the function.
 """
 
 from __future__ import annotations
@@ -12,23 +12,31 @@ from collections.abc import Iterable
 from cpr.checks import (
     behaviour,
     examples,
+    files,
     imports,
     latency,
+    lazy_imports,
     memory,
     model,
+    pickled,
     prediction_class,
+    refusals,
     rehearsal,
     saved_model,
+    secrets,
     source,
+    suppression,
     target,
 )
 from cpr.checks.registry import Check, Fault, Subject
+from cpr.checks.suppression import suppress
 from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check
     for module in (
         prediction_class,
+        lazy_imports,
         model,
         target,
         source,
@@ -38,7 +46,12 @@ CATALOGUE: tuple[Check, ...] = tuple(
         examples,
         behaviour,
         latency,
+        refusals,
         saved_model,
+        pickled,
+        secrets,
+        files,
+        suppression,
     )
     for check in module.FAMILY.checks
 )
@@ -52,4 +65,8 @@ def inspect(subject: Subject, catalogue: Iterable[Check] = CATALOGUE) -> tuple[F
     return tuple(sorted(found, key=lambda finding: (_RANK[finding.severity], finding.check)))
 
 
-__all__ = ["CATALOGUE", "Check", "Fault", "Subject", "inspect"]
+def check_ids() -> tuple[str, ...]:
+    return tuple(sorted(check.id for check in CATALOGUE))
+
+
+__all__ = ["CATALOGUE", "Check", "Fault", "Subject", "check_ids", "inspect", "suppress"]

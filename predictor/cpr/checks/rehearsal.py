@@ -12,6 +12,7 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.checks.model import lacks_saved_model
 from cpr.checks.prediction_class import module_path, place
+from cpr.checks.refusals import refusal_of
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.checks.words import PHASES
 from cpr.isolation import Raised, Run
@@ -36,7 +37,8 @@ def _saying(raised: Raised) -> str:
 def _failures(subject: Subject, phase: str) -> Iterator[Raised]:
     """What the author's code raised in a phase, less what another check explains."""
     for raised in subject.run.raised if subject.run is not None else ():
-        if raised.phase == phase and not raised.network and raised.hidden is None and not _is_exit(raised):
+        explained = raised.network or raised.hidden is not None or refusal_of(raised) is not None
+        if raised.phase == phase and not explained and not _is_exit(raised):
             yield raised
 
 
@@ -56,7 +58,7 @@ def _unproved(run: Run) -> str:
     cause="The service installs each package with pip into a folder, with the runtime's setuptools and no build isolation.",
     remedy="Build the bundle anew with `cpr build`; a package made by hand needs a setup.py that runs without a network.",
     source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/5711",
-    prevents="User-provided package failed to install",
+    prevents="User-provided package {name} failed to install",
 )
 def not_installed(subject: Subject) -> Iterator[Fault]:
     run = subject.run
@@ -77,7 +79,7 @@ def not_installed(subject: Subject) -> Iterator[Fault]:
     cause="The service imports the module from the installed package, in a process of its own.",
     remedy="Mend what the traceback shows.",
     source="platform contract: pydoc.locate raises ErrorDuringImport",
-    prevents="There was a problem processing the user code (Error code: 4)",
+    prevents="There was a problem processing the user code: {reason} (Error code: 4)",
 )
 def import_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "import"):
@@ -113,7 +115,10 @@ def _remedy(subject: Subject, raised: Raised) -> str | None:
     cause="The service makes the predictor once per process with from_path(model_dir); nothing is served if it raises.",
     remedy="Mend what the traceback shows; build every path from model_dir.",
     source="platform contract",
-    prevents="Failed to load model: Unexpected error when loading the model (Error code: 0)",
+    prevents=(
+        "Unexpected error when loading the model: {reason}",
+        "Failed to load model: {reason} (Error code: 0)",
+    ),
 )
 def from_path_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "from_path"):

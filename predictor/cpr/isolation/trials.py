@@ -35,6 +35,14 @@ class Trials:
     complete: bool = False
     broken_off: str | None = None
 
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "tried": list(self.tried),
+            "untried": [name for name, _ in self.untried],
+            "calls": self.calls,
+            "seconds": round(self.seconds, 3),
+        }
+
 
 def with_event(trials: Trials, kind: str, event: Mapping[str, Any]) -> Trials:
     """The trials with one more event of the probe's; what does not fit raises what reading it raises."""

@@ -15,6 +15,7 @@ from cpr.archive import read_sdist
 from cpr.brought import brought
 from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.source import parse_all
+from cpr.content.files import find_pickles
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Environment, Run, Sampling, rehearse
@@ -132,7 +133,8 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         runtime_problem,
         examples_problem,
         trees=trees,
-        models=survey(bundle.model_dir).models if bundle.model_dir.is_dir() else (),
+        models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
+        pickles=find_pickles(bundle.root, [(entry.path, entry.size) for entry in bundle.manifest.model_files]),
         provided=brought(target, machine, runtime, bundle.manifest, trees),
     )
 
@@ -172,14 +174,17 @@ def _check_sendable(example: Example, decodes: bool) -> None:
 
 
 def _report(subject: checks.Subject, run: Run) -> Report:
-    findings = checks.inspect(replace(subject, run=run))
+    subject = replace(subject, run=run)
+    root = subject.bundle.root
+    findings, suppressed = checks.suppress(subject, tuple(_relative(each, root) for each in checks.inspect(subject)))
     return Report(
         digest=subject.bundle.manifest.digest,
         target=subject.target.name,
         machine_type=subject.machine.name,
-        findings=tuple(_relative(finding, subject.bundle.root) for finding in findings),
+        findings=findings,
         measured=_measured(subject, run),
         environment=run.environment,
+        suppressed=suppressed,
     )
 
 
@@ -204,12 +209,7 @@ def _measured(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
         "seconds": round(run.seconds, 3),
         "examples": len({answer.line for answer in run.answers}),
         "latency": latency(run).to_json(),
-        "behaviour": {
-            "tried": list(run.trials.tried),
-            "untried": [name for name, _ in run.trials.untried],
-            "calls": run.trials.calls,
-            "seconds": round(run.trials.seconds, 3),
-        },
+        "behaviour": run.trials.to_json(),
         "traceback": tracebacks[0] if tracebacks else None,
     }
 
