@@ -50,7 +50,8 @@ def test_is_caught_by_exactly_its_check(
     project = tmp_path / name
     shutil.copytree(BROKEN / name, project, ignore=shutil.ignore_patterns("dist"))
     expected = EXPECTED[name]
-    status = main(["validate", str(project), "--json", "--timeout", str(expected.get("timeout", 60))])
+    options = ["--timeout", str(expected.get("timeout", 60)), *expected.get("options", [])]
+    status = main(["validate", str(project), "--json", *options])
     document = json.loads(capsys.readouterr().out)
     assert document["schema"] == "cpr.validate/1", document
     errors = [finding for finding in document["findings"] if finding["severity"] == "error"]

@@ -7,8 +7,9 @@
 
 from cpr.isolation.environment import GRADES, THIS_INTERPRETER, UNPROTECTED, Environment
 from cpr.isolation.installed import Provided
+from cpr.isolation.job import Extent, Scene
 from cpr.isolation.record import Answer, ImportCost, Imported, Phase, Raised, Run, Shape
-from cpr.isolation.rehearsal import TIMEOUT_SECONDS, Sampling, rehearse
+from cpr.isolation.rehearsal import TIMEOUT_SECONDS, rehearse, replay_in_place
 from cpr.isolation.trials import Trial, Trials
 
 __all__ = [
@@ -18,15 +19,17 @@ __all__ = [
     "UNPROTECTED",
     "Answer",
     "Environment",
+    "Extent",
     "ImportCost",
     "Imported",
     "Phase",
     "Provided",
     "Raised",
     "Run",
-    "Sampling",
+    "Scene",
     "Shape",
     "Trial",
     "Trials",
     "rehearse",
+    "replay_in_place",
 ]

@@ -39,14 +39,17 @@ def make_room(work: Path) -> None:
         (work / name).mkdir()
 
 
-def run_child(command: Sequence[str], work: Path, home: str, deadline: float, *, scrub: bool = True) -> Ended:
+def run_child(
+    command: Sequence[str], work: Path, home: str, deadline: float, *, scrub: bool = True, folder: Path | None = None
+) -> Ended:
     """Run a command in the empty folder, in a process group of its own that is gone afterwards; the end of its output is kept.
 
-    ``home`` names a folder of ``work``; ``deadline`` is on the monotonic clock. Without ``scrub`` it has cpr's own environment.
+    ``home`` names a folder of ``work``; ``deadline`` is on the monotonic clock. Without ``scrub`` it has cpr's own environment;
+    ``folder`` is where it stands instead of in the empty one.
     """
     mark = secrets.token_hex(8)
     environment = (_scrubbed(work, home) if scrub else dict(os.environ)) | {_MARK: mark}
-    with _started(command, work, environment) as (process, tail):
+    with _started(command, folder or work / "empty", environment) as (process, tail):
         family = Family(process.pid)
         status = _waited(process, family, deadline)
     return Ended(status, tail.text(), family.children, family.together_mib)
@@ -74,11 +77,11 @@ def _scrubbed(work: Path, home: str) -> dict[str, str]:
 
 @contextmanager
 def _started(
-    command: Sequence[str], work: Path, environment: Mapping[str, str]
+    command: Sequence[str], folder: Path, environment: Mapping[str, str]
 ) -> Iterator[tuple[subprocess.Popen[bytes], _Tail]]:
     process = subprocess.Popen(
         command,
-        cwd=work / "empty",
+        cwd=folder,
         env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,

@@ -7,7 +7,7 @@ import gc
 import sys
 import threading
 import time
-from typing import Any, Dict, List, Optional, Tuple
+from typing import Any, Dict, Iterable, List, Optional, Tuple
 
 _now = time.monotonic
 
@@ -25,7 +25,7 @@ def steady(trials: Any, samples: int, sample_seconds: float) -> None:
     rows = max(len(case.instances) for case in trials.cases)
     if samples:
         start = _now()
-        memory = _loop(trials, samples, 10 * samples, start + sample_seconds, start + sample_seconds / 4)
+        memory = _loop(trials, samples, 10 * samples, start + sample_seconds, start + sample_seconds / 8)
         budget.end += _now() - start
     elif budget.allows(rows, _LEAK_CALLS, share=0.5):
         end = _now() + min(max(_LOOP_SECONDS, 2 * _LEAK_CALLS * budget.call), budget.left() / 2)
@@ -37,14 +37,17 @@ def steady(trials: Any, samples: int, sample_seconds: float) -> None:
         return
     trials.tried.append("growth of memory")
     if grows(memory):
-        gc.collect()  # what only waits to be collected is no leak
-        again = _loop(trials, len(memory), len(memory), _now() + 2 * len(memory) * budget.call + 1, 0.0)
-        if grows(again):
-            trials.find("leak", None, calls=str(len(again) - 1), bytes=str(again[-1] - again[0]))
+        most = len(memory)
+        end = _now() + 2 * most * budget.call + 1
+        again = _loop(trials, most, most, end, 0.0, _marks(most))  # what only waits to be collected is no leak
+        if len(again) == most and grows(again):
+            first = _marks(len(again))[0]
+            trials.find("leak", None, calls=str(len(again) - 1 - first), bytes=str(again[-1] - again[first]))
 
 
-def _loop(trials: Any, least: int, most: int, end: float, soon: float) -> List[int]:
-    """Calls until ``end`` or until there are ``most``; after ``soon`` the least will do. Resident memory after each."""
+def _loop(trials: Any, least: int, most: int, end: float, soon: float, collect: Iterable[int] = ()) -> List[int]:
+    """Calls until ``end`` or until there are ``most``; after ``soon`` the least will do. Resident memory after each; after
+    those of the numbers ``collect``, once garbage is collected."""
     memory = []  # type: List[int]
     seconds, lines = [], []
     for count in range(most):
@@ -55,6 +58,8 @@ def _loop(trials: Any, least: int, most: int, end: float, soon: float) -> List[i
         reply = trials.caller.ask(case.instances, case.others)
         seconds.append(reply.seconds)
         lines.append(case.line)
+        if count in collect:
+            gc.collect()
         resident = trials.calling.resident()
         if resident is not None:
             memory.append(resident)
@@ -63,17 +68,19 @@ def _loop(trials: Any, least: int, most: int, end: float, soon: float) -> List[i
 
 
 def grows(memory: List[int]) -> bool:
-    """Whether memory grows by about as much in each part of a row of calls, and by more than anything else explains.
-
-    The first quarter is left out: caches and pools are filled there.
-    """
-    rest = memory[len(memory) // 4 :]
-    if len(rest) < 9:
+    """Whether memory grows by about as much in each part of a row of calls, and by more than anything else explains."""
+    if len(memory) < _LEAK_CALLS:
         return False
-    step = (len(rest) - 1) / 4.0
-    marks = [rest[round(number * step)] for number in range(5)]
+    marks = [memory[number] for number in _marks(len(memory))]
     growth = [later - sooner for sooner, later in zip(marks, marks[1:])]
     return marks[-1] - marks[0] >= _LEAK_BYTES and min(growth) > 0 and min(growth) >= 0.5 * max(growth)
+
+
+def _marks(count: int) -> List[int]:
+    """The calls that are compared. The first quarter is left out: caches and pools are filled there."""
+    start = count // 4
+    step = (count - 1 - start) / 4.0
+    return [start + round(number * step) for number in range(5)]
 
 
 def in_threads(trials: Any) -> None:

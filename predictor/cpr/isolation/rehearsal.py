@@ -5,12 +5,12 @@ in one call. The calls run side by side, each into a folder of its own, and the 
 
 from __future__ import annotations
 
-import json
 import tempfile
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,25 +18,18 @@ from cpr import payload
 from cpr.bundle import Bundle
 from cpr.examples import Example
 from cpr.isolation.child import Ended, make_room, run_child
-from cpr.isolation.environment import THIS_INTERPRETER, Environment
+from cpr.isolation.environment import THIS_INTERPRETER, UNPROTECTED, Environment
 from cpr.isolation.installed import NOTHING, Provided, Visibility, installation_folders, visibility
+from cpr.isolation.job import Extent, Scene, write_job
 from cpr.isolation.record import Run, read_run
 
 TIMEOUT_SECONDS = 300.0
 """How long a whole rehearsal may take, unless the caller says otherwise."""
 
 
-@dataclass(frozen=True, slots=True)
-class Sampling:
-    """How many calls to time, and for how many seconds at most."""
+REPLAY_AND_TRIALS = Extent()
 
-    calls: int = 0
-    seconds: float = 0.0
-
-    def to_job(self) -> dict[str, Any]:
-        return {"samples": self.calls, "sample_seconds": self.seconds}
-
-
+_PROBE = Path(__file__).with_name("probe.py")
 _PIP = (
     "-m",
     "pip",
@@ -58,17 +51,14 @@ def rehearse(
     timeout: float = TIMEOUT_SECONDS,
     environment: Environment = THIS_INTERPRETER,
     provided: Provided = NOTHING,
-    sampling: Sampling | None = None,
+    extent: Extent = REPLAY_AND_TRIALS,
 ) -> Run:
     """Install the bundle's packages, make the predictor, replay the examples, and record what happened; never raises for it.
 
-    ``timeout`` is in seconds, for all of it. ``provided`` is what the target brings beside the declared requirements,
-    ``sampling`` calls to time beyond the replay.
+    ``timeout`` is in seconds, for all of it. ``provided`` is what the target brings beside the declared requirements.
     """
     started = time.monotonic()
-    with tempfile.TemporaryDirectory(prefix="cpr-", ignore_cleanup_errors=True) as folder:
-        work = Path(folder).resolve()
-        make_room(work)
+    with _room() as work:
         with ThreadPoolExecutor(1) as pool:  # pip does the work; meanwhile, look at what is installed here
             installing = pool.submit(_install, bundle, work, environment, started + timeout)
             sight = visibility(bundle.manifest.requirements, provided) if environment.hides else None
@@ -87,19 +77,47 @@ def rehearse(
             )
         before = _stamps(bundle)
         _link_model(bundle, work / "model")
-        further = {"deadline": started + timeout, **(sampling or Sampling()).to_job()}
-        job = _write_job(bundle, examples, work, environment, sight, further)
+        manifest = bundle.manifest
+        scene = Scene(work / "site", work / "model", str(manifest.predictor), payload.decodes(manifest.model_names))
+        further = {"cut_network": environment.cuts_network, "sight": {} if sight is None else _sight(sight)}
+        job = write_job(work, scene, examples, extent, started + timeout, further)
         alone = ["-I"] if environment.scrubs else []
-        command = [environment.python, *alone, str(Path(__file__).with_name("probe.py")), str(job)]
+        command = [environment.python, *alone, str(_PROBE), str(job)]
         ended = run_child(command, work, "home", started + timeout, scrub=environment.scrubs)
         after = _stamps(bundle)
         altered = tuple(path for path, stamp in before.items() if after.get(path) != stamp)
         run, modules = read_run(work / "results", environment.grade)
-    packages = dict(environment.packages(bundle.manifest.requirements, modules))
+    packages = dict(environment.packages(manifest.requirements, modules))
     run = replace(run, environment={**run.environment, "packages": packages})
     if sight is not None:
         run = _explained(run, sight)
     return _finished(run, ended, time.monotonic() - started, timeout, altered)
+
+
+def replay_in_place(
+    scene: Scene,
+    folder: Path,
+    examples: Sequence[Example],
+    *,
+    timeout: float = TIMEOUT_SECONDS,
+    extent: Extent = REPLAY_AND_TRIALS,
+) -> Run:
+    """Run a routine where it lies, in ``folder``, as its author does: nothing is installed, hidden or cut off."""
+    started = time.monotonic()
+    with _room() as work:
+        job = write_job(work, scene, examples, extent, started + timeout, {"cut_network": False})
+        command = [UNPROTECTED.python, "-B", str(_PROBE), str(job)]  # -B: nothing is left in the folder
+        ended = run_child(command, work, "home", started + timeout, scrub=False, folder=folder)
+        run, _ = read_run(work / "results", UNPROTECTED.grade)
+    return _finished(run, ended, time.monotonic() - started, timeout, ())
+
+
+@contextmanager
+def _room() -> Iterator[Path]:
+    with tempfile.TemporaryDirectory(prefix="cpr-", ignore_cleanup_errors=True) as folder:
+        work = Path(folder).resolve()
+        make_room(work)
+        yield work
 
 
 def _install(bundle: Bundle, work: Path, environment: Environment, deadline: float) -> tuple[str, Ended] | None:
@@ -148,43 +166,6 @@ def _link_model(bundle: Bundle, folder: Path) -> None:
         place = folder.joinpath(*entry.path.split("/")[1:])
         place.parent.mkdir(parents=True, exist_ok=True)
         place.symlink_to(bundle.path(entry.path).resolve())
-
-
-def _write_job(
-    bundle: Bundle,
-    examples: Sequence[Example],
-    work: Path,
-    environment: Environment,
-    sight: Visibility | None,
-    further: Mapping[str, Any],
-) -> Path:
-    write_requests(examples, work / "requests")
-    job = {
-        "site": str(work / "site"),
-        "model_dir": str(work / "model"),
-        "predictor": str(bundle.manifest.predictor),
-        "requests": str(work / "requests"),
-        "results": str(work / "results"),
-        "started": time.monotonic(),
-        "cut_network": environment.cuts_network,
-        "decode_b64": payload.decodes(bundle.manifest.model_names),
-        "sight": {} if sight is None else _sight(sight),
-        **further,
-    }
-    path = work / "job.json"
-    path.write_text(json.dumps(job), encoding="utf-8")
-    return path
-
-
-def write_requests(examples: Sequence[Example], path: Path, keep_all: bool = False) -> None:
-    """Write what the probe replays; ``keep_all``: the answers of those without an expectation travel too."""
-    with open(path, "w", encoding="ascii") as file:
-        for example in examples:
-            expect = example.expect
-            row = {"line": example.line, "request": example.request, "expect": keep_all or expect is not None}
-            if expect is not None:
-                row |= {"rtol": expect.rtol, "atol": expect.atol}
-            file.write(json.dumps(row) + "\n")
 
 
 def _sight(sight: Visibility) -> dict[str, Any]:

@@ -18,7 +18,7 @@ from cpr.checks.source import parse_all
 from cpr.content.files import find_pickles
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
-from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Environment, Run, Sampling, rehearse
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Environment, Extent, Run, rehearse
 from cpr.latency import ENOUGH, latency
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
@@ -85,10 +85,8 @@ def examine(
     bundle.verify()
     subject = replace(_subject(bundle, aim, machine), workers=workers or machine.workers, max_p99=max_p99)
     say("Running it in a fresh process")
-    sampling = None if max_p99 is None else Sampling(2 * ENOUGH, _SAMPLE_SECONDS)
-    run = rehearse(
-        bundle, subject.examples, timeout=timeout, environment=environment, provided=subject.provided, sampling=sampling
-    )
+    extent = Extent() if max_p99 is None else Extent(calls=2 * ENOUGH, seconds=_SAMPLE_SECONDS)
+    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment, provided=subject.provided, extent=extent)
     report = _report(subject, run)
     if report.measured["isolation"] != UNPROTECTED.grade:
         write_report(bundle, report)
