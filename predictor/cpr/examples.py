@@ -45,8 +45,13 @@ def read_examples(path: Path) -> tuple[Example, ...]:
         raise ProjectError(
             f"The examples cannot be read: {error.strerror}.", "Check the path and its permissions.", str(path)
         ) from None
+    return parse_examples(data, str(path))
+
+
+def parse_examples(data: bytes, name: str) -> tuple[Example, ...]:
+    """The examples in the content of a file; ``name`` tells it in a ``ProjectError``."""
     lines = enumerate(data.split(b"\n"), start=1)
-    return tuple(_example(text, number, f"{path}:{number}") for number, text in lines if text.strip())
+    return tuple(_example(text, number, f"{name}:{number}") for number, text in lines if text.strip())
 
 
 class _Constant(ValueError):

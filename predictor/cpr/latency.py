@@ -32,13 +32,18 @@ class Latency:
     def slowest(self) -> tuple[int, float]:
         return self.calls[-1]
 
+    @property
+    def cold_start(self) -> float | None:
+        """From the start of the process to its first answer; ``None`` where it came to none."""
+        return sum(taken for _, taken in self.cold) if self.cold and self.cold[-1][0] == _COLD[-1] else None
+
     def to_json(self) -> dict[str, Any]:
         figures: dict[str, Any] = {"calls": len(self.calls)}
         if self.calls:
             figures |= {name: round(self.percentile(percent), 3) for name, percent in (("p50", 50), ("p90", 90), ("p99", 99))}
             figures |= {"max": round(self.slowest[1], 3), "max_line": self.slowest[0]}
-        if len(self.cold) == len(_COLD):
-            figures["cold_start"] = round(sum(taken for _, taken in self.cold), 3)
+        if self.cold_start is not None:
+            figures["cold_start"] = round(self.cold_start, 3)
         return {**figures, **{name: round(taken, 3) for name, taken in self.cold}}
 
 
@@ -48,9 +53,9 @@ def latency(run: Run) -> Latency:
     cold = tuple((name, taken[name]) for name in _COLD if name in taken)
     answers = [(answer.line, answer.seconds) for answer in run.answers]
     first = run.answers[0].line if run.answers else None
-    calls = [*answers[1:], *run.trials.timings]
-    return Latency(_sorted(calls), cold, first)
+    return Latency(in_order([*answers[1:], *run.trials.timings]), cold, first)
 
 
-def _sorted(calls: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+def in_order(calls: Sequence[tuple[int, float]]) -> tuple[tuple[int, float], ...]:
+    """Calls by line and seconds as a ``Latency`` has them."""
     return tuple(sorted(((line, seconds * 1000) for line, seconds in calls), key=lambda call: call[1]))

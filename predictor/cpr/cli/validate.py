@@ -42,7 +42,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--strict", action="store_true", help="a warning fails the validation, too")
     parser.add_argument(
         "--timeout",
-        type=_seconds,
+        type=seconds,
         default=TIMEOUT_SECONDS,
         metavar="SECONDS",
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
@@ -74,7 +74,7 @@ def _milliseconds(text: str) -> float:
     return value
 
 
-def _seconds(text: str) -> float:
+def seconds(text: str) -> float:
     try:
         value = float(text)
     except ValueError:
