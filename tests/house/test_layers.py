@@ -50,7 +50,7 @@ def imports(tree: ast.Module) -> Iterator[str]:
 def layer(name: str) -> int:
     if name in VALUES or name.startswith("cpr.interface"):
         return 0
-    if name == "cpr" or name.startswith(("cpr.cli", "cpr.__main__")):
+    if name in ("cpr", "cpr.cli") or name.startswith(("cpr.cli.", "cpr.__main__")):
         return 3
     return 2 if name.startswith("cpr.steps") else 1
 

@@ -90,7 +90,7 @@ def test_a_batch_loses_what_is_there_twice(tmp_path: Path) -> None:
 def test_a_batch_is_sorted(tmp_path: Path) -> None:
     examples = ('{"instances": [1.5, 2.5, 4.5]}', '{"instances": [0.25]}')
     ((severity, check, message),) = told(tried(tmp_path, "return sorted(instances)", examples=examples))
-    assert (severity, check) == ("error", "CPR551")
+    assert (severity, check) == ("warning", "CPR551")
     assert "in another order" in message and "instances[0]" in message
 
 

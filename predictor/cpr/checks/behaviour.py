@@ -46,6 +46,8 @@ def not_by_instance(subject: Subject) -> Iterator[Fault]:
         yield Fault(
             _where(subject, trial),
             f"The predictions of a batch come in another order than its instances: {_batched(trial)}.",
+            "Keep the order of the instances. A ranking that its clients know how to read may stand.",
+            Severity.WARNING,
         )
 
 

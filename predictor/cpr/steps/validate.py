@@ -51,10 +51,11 @@ def validate(
     *,
     timeout: float = TIMEOUT_SECONDS,
     workers: int | None = None,
+    max_p99: float | None = None,
     progress: Progress | None = None,
 ) -> ValidatedBundle:
     """The bundle with the report of its checks. ``ValidationFailed`` where one found an error; else as :func:`examine`."""
-    report = examine(bundle, target, machine_type, timeout=timeout, workers=workers, progress=progress)
+    report = examine(bundle, target, machine_type, timeout=timeout, workers=workers, max_p99=max_p99, progress=progress)
     if not report.ok:
         raise ValidationFailed(report)
     return ValidatedBundle(bundle, report)
