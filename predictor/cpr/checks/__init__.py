@@ -1,21 +1,21 @@
 """The checks: what would fail after the upload, found before it.
 
 A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
-directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels. To add
-one, write the function.
+directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR8xx
+the requirements. To add one, write the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cpr.checks import examples, model, prediction_class, rehearsal, saved_model, source, target
+from cpr.checks import examples, locked, model, prediction_class, rehearsal, requirements, saved_model, source, target
 from cpr.checks.registry import Check, Fault, Subject
 from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check
-    for module in (prediction_class, model, target, source, rehearsal, examples, saved_model)
+    for module in (prediction_class, model, target, source, rehearsal, examples, saved_model, requirements, locked)
     for check in module.FAMILY.checks
 )
 

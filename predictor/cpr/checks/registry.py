@@ -10,6 +10,7 @@ from cpr.bundle import Bundle
 from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Run
+from cpr.locking import Lock
 from cpr.machines import Machine, Runtime, Target, Variant
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
@@ -22,7 +23,8 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``locked`` are the requirements as the
+    target would install them, and ``lock_problem`` why there are none, both ``None`` where no index was asked.
     """
 
     bundle: Bundle
@@ -36,6 +38,8 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    locked: Lock | None = None
+    lock_problem: CprError | None = None
 
     @property
     def python(self) -> str | None:
