@@ -62,6 +62,13 @@ class Runtime:
         return "" if self.routines == "yes" else f"Routines on runtime {self.version}: {self.routines}. {self.note}".strip()
 
 
+def python_on(runtime: Runtime | None, declared: str | None) -> str | None:
+    """``major.minor`` of the Python that a routine runs on: a runtime's own decides, of two the declared one; ``None`` where
+    nothing does."""
+    short = None if declared is None else ".".join(declared.split(".")[:2])
+    return short if runtime is None or short in runtime.pythons else runtime.python
+
+
 @dataclass(frozen=True, slots=True)
 class Limits:
     """Limits of a target that hold on every machine: files in the model directory, bytes and seconds of a request.

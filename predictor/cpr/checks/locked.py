@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 from cpr.checks.registry import Family, Fault, Subject
 from cpr.checks.requirements import PLACE
-from cpr.errors import NoSolution, NoWheel
+from cpr.errors import CprError, NoSolution, NoWheel
+from cpr.locking import lock, wanted
 from cpr.preinstalled import installed
 from cpr.report import Severity
 
@@ -50,6 +52,18 @@ def wheelless(subject: Subject) -> Iterator[Fault]:
         else:
             message = f"{name} has no wheel for Python {_python(subject)} on the target: it is built there, from source."
             yield Fault(PLACE, message, severity=Severity.WARNING)
+
+
+def with_lock(subject: Subject) -> Subject:
+    """The subject with its requirements locked, or with why they are not. Asks the index."""
+    if subject.machine.variant == "routine" and subject.runtime is None:
+        return subject  # CPR303 has said that there is no such runtime
+    bundle = subject.bundle
+    try:
+        what = wanted(bundle.manifest, subject.target, subject.machine, subject.runtime, subject.python)
+        return replace(subject, locked=lock(what.requirements, python=what.python, platform=what.platform))
+    except CprError as error:
+        return replace(subject, lock_problem=error)
 
 
 def _python(subject: Subject) -> str:

@@ -11,7 +11,7 @@ from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Run
 from cpr.locking import Lock
-from cpr.machines import Machine, Runtime, Target, Variant
+from cpr.machines import Machine, Runtime, Target, Variant, python_on
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
 
@@ -44,11 +44,7 @@ class Subject:
     @property
     def python(self) -> str | None:
         """``major.minor`` of the Python that the routine will run on; ``None`` where that is the one that proved it."""
-        declared = self.bundle.manifest.python
-        short = None if declared is None else ".".join(declared.split(".")[:2])
-        if self.runtime is not None:
-            return short if short in self.runtime.pythons else self.runtime.python
-        return short
+        return python_on(self.runtime, self.bundle.manifest.python)
 
 
 @dataclass(frozen=True, slots=True)

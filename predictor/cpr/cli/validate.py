@@ -11,6 +11,7 @@ from cpr.cli.console import Console, Outcome
 from cpr.cli.names import printable_lines
 from cpr.errors import UsageError
 from cpr.isolation import TIMEOUT_SECONDS
+from cpr.isolation.grades import GRADES
 from cpr.manifest import Manifest
 from cpr.report import Report, Severity
 from cpr.resources import suggestion
@@ -30,6 +31,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
     parser.add_argument("--format", default="text", metavar="F", help="text (default) or json")
+    parser.add_argument(
+        "--isolation",
+        default=GRADES[0],
+        metavar="GRADE",
+        help="what the rehearsal runs on: process (default), venv, runtime or none",
+    )
+    parser.add_argument("--requirements", action="store_true", help="ask the package index for the requirements, too")
     parser.add_argument(
         "--timeout",
         type=_seconds,
@@ -56,7 +64,15 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         )
     console.json = console.json or arguments.format == "json"
     bundle = open_bundle(arguments.bundle, console)
-    report = examine(bundle, arguments.target, arguments.machine_type, console.note, timeout=arguments.timeout)
+    report = examine(
+        bundle,
+        arguments.target,
+        arguments.machine_type,
+        console.note,
+        timeout=arguments.timeout,
+        isolation=arguments.isolation,
+        requirements=arguments.requirements,
+    )
     return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
 
 

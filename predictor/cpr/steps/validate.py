@@ -13,10 +13,12 @@ from typing import Any
 from cpr import checks, payload
 from cpr.archive import read_sdist
 from cpr.bundle import Bundle, ValidatedBundle
+from cpr.checks.locked import with_lock
 from cpr.checks.source import parse_all
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
-from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Environment, Run, rehearse
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Run, rehearse
+from cpr.isolation.grades import environment_of
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
 from cpr.protocols import rows
@@ -60,12 +62,15 @@ def examine(
     progress: Progress | None = None,
     *,
     timeout: float = TIMEOUT_SECONDS,
-    environment: Environment = THIS_INTERPRETER,
+    isolation: str = THIS_INTERPRETER.grade,
+    requirements: bool = False,
 ) -> Report:
     """Check the bundle for a target and a machine type (default: the target's), rehearse it, and write ``validation.json``.
 
-    ``timeout`` bounds the rehearsal, in seconds. Never raises for what a check finds. ``BundleError`` where a file is not what
-    the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable record.
+    ``timeout`` bounds the rehearsal, in seconds; ``isolation`` is the grade of what it runs on, of ``cpr.isolation.grades``;
+    with ``requirements`` the package index is asked for them. Never raises for what a check finds. ``BundleError`` where a file
+    is not what the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable
+    record, ``RequirementsError`` for an environment that cannot be made.
     """
     say = progress or _silent
     aim = read_target(target)
@@ -73,6 +78,10 @@ def examine(
     say(f"Hashing {len(bundle.manifest.all_files)} files")
     bundle.verify()
     subject = _subject(bundle, aim, machine)
+    environment = environment_of(isolation, bundle.manifest, aim, subject.runtime, subject.python, say)
+    if requirements:
+        say("Locking the requirements for the target")
+        subject = with_lock(subject)
     say("Running it in a fresh process")
     run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment)
     report = _report(subject, run)
