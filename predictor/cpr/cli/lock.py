@@ -11,7 +11,7 @@ from cpr.cli.console import Console, Outcome, size_text
 from cpr.errors import OutputError
 from cpr.locking import Lock
 from cpr.manifest import Manifest
-from cpr.steps.lock import lock_for
+from cpr.steps.lock import lock
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -29,7 +29,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     bundle = open_bundle(arguments.bundle, console)
-    locked = lock_for(bundle, arguments.target, arguments.machine_type)
+    locked = lock(bundle, arguments.target, arguments.machine_type)
     text = requirements_file(bundle.manifest, arguments.target, locked)
     document = {"target": arguments.target, **locked.to_json(), "bytes": locked.size, "output": arguments.output}
     if arguments.output is None:

@@ -128,5 +128,7 @@ def _verdict(manifest: Manifest, report: Report) -> str:
     ]
     replayed = report.measured["examples"]
     found.append(f"{replayed} example{'' if replayed == 1 else 's'} replayed")
+    if report.measured["isolation"] != GRADES[0]:
+        found.append(f"isolation {report.measured['isolation']}")
     verdict = "ok" if report.ok else "not ok"
     return f"{verdict}: {manifest.name} {manifest.version} on {report.target} {report.machine_type}: {', '.join(found)}"

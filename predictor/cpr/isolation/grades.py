@@ -21,7 +21,7 @@ def environment_of(
     if grade == "venv":
         from cpr.isolation.venv import venv
 
-        return venv(manifest, python, say)
+        return venv(manifest, say)
     if grade == "runtime":
         from cpr.isolation.runtimes import target_runtime
 

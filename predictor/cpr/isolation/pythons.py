@@ -28,7 +28,7 @@ class Python:
 
 
 def find_python(wanted: str) -> Python:
-    """A CPython of version ``wanted`` (``3.7`` or ``3.7.16``); ``TargetError`` says where it was looked for, and how to get it."""
+    """A CPython of that version (``3.7`` or ``3.7.16``); a ``TargetError`` says where it was looked for, and how to get it."""
     if tuple(map(int, wanted.split(".")[:2])) < _LOWEST:
         raise TargetError(
             f"A rehearsal needs Python {_LOWEST[0]}.{_LOWEST[1]} or newer; the target runs {wanted}.",

@@ -31,12 +31,12 @@ class Venv:
         return {name: version for name, version in sorted(self.made.versions.items()) if name not in TOOLS or name in named}
 
 
-def venv(manifest: Manifest, python: str | None, say: Say) -> Venv:
-    """The environment of a routine: on ``python``, the target's, where it is found on this machine, else on this one.
+def venv(manifest: Manifest, say: Say) -> Venv:
+    """The environment of a routine, on the Python that it declares where that is found on this machine, else on this one.
 
     It has what an image of the routine has: the requirements, and TensorFlow where the routine has a SavedModel.
     """
-    return Venv(made_of(declared(manifest), _python(python, say), say))
+    return Venv(made_of(declared(manifest), _python(manifest.python, say), say))
 
 
 def declared(manifest: Manifest) -> tuple[str, ...]:

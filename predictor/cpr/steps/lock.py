@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from cpr.bundle import Bundle
 from cpr.errors import BundleError
-from cpr.locking import Lock, lock, wanted
+from cpr.locking import Lock, wanted
+from cpr.locking import lock as lock_requirements
 from cpr.machines import python_on, read_target
 from cpr.report import Report
 
 
-def lock_for(bundle: Bundle, target: str = "ai-platform", machine_type: str | None = None) -> Lock:
+def lock(bundle: Bundle, target: str = "ai-platform", machine_type: str | None = None) -> Lock:
     """The locked requirements for a target and a machine type (default: the target's). Asks the package index, through uv.
 
     ``TargetError`` for an unknown target, machine type or runtime; ``RequirementsError`` (``NoSolution``, ``NoWheel``,
@@ -21,7 +22,7 @@ def lock_for(bundle: Bundle, target: str = "ai-platform", machine_type: str | No
     runtime = aim.runtime(manifest.runtime_version) if machine.variant == "routine" else None
     python = python_on(runtime, manifest.python)
     what = wanted(manifest, aim, machine, runtime, python, _report(bundle, target))
-    return lock(what.requirements, python=what.python, platform=what.platform)
+    return lock_requirements(what.requirements, python=what.python, platform=what.platform)
 
 
 def _report(bundle: Bundle, target: str) -> Report | None:
