@@ -47,7 +47,8 @@ def declared(manifest: Manifest) -> tuple[str, ...]:
 def made_of(requirements: Sequence[str], python: Python, say: Say) -> Made:
     """The kept environment of ``python`` with the requirements and the tools that install the routine."""
     say(f"Locking {len(requirements)} requirements for Python {python.version}")
-    locked = kept_lock((*requirements, *TOOLS), python=python.version, interpreter=python.path)
+    tools = TOOLS if python.version.startswith("3.7.") else TOOLS[:2]  # newer setuptools do without wheel
+    locked = kept_lock((*requirements, *tools), python=python.version, interpreter=python.path)
     return environment(python, locked, say)
 
 
