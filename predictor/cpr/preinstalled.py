@@ -15,12 +15,16 @@ from cpr.machines import Runtime, Variant
 
 @dataclass(frozen=True, slots=True)
 class Preinstalled:
-    """What is known of one runtime. ``needs`` is what its TensorFlow requires, ``versions`` what it brings, ``install`` the
-    requirements that make its TensorFlow run today; ``families`` are patterns of names of which no version is known."""
+    """What is known of one runtime.
+
+    ``needs`` is what its TensorFlow requires, ``versions`` what it brings, ``install`` the requirements that make it run today,
+    ``sources`` what it needs that has no wheel; ``families`` are patterns of names of which no version is known.
+    """
 
     versions: dict[str, str]
     needs: dict[str, SpecifierSet]
     install: tuple[str, ...]
+    sources: tuple[str, ...]
     families: tuple[str, ...]
     families_note: str
 
@@ -47,6 +51,7 @@ def preinstalled(target: str, runtime: Runtime) -> Preinstalled:
         dict(entry.get("versions", {})),
         {name: SpecifierSet(text) for name, text in entry.get("needs", {}).items()},
         tuple(entry.get("install", ())),
+        tuple(entry.get("sources", ())),
         tuple(families["names"]),
         families["note"],
     )

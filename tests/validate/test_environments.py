@@ -16,7 +16,7 @@ from support.command import cpr
 from support.index import wheel
 from support.routines import CONFIG, write_routine
 
-from cpr.errors import IndexUnreachable, OutputError, RequirementsError, TargetError
+from cpr.errors import IndexUnreachable, NoWheel, OutputError, RequirementsError, TargetError
 from cpr.isolation import making
 from cpr.isolation.making import Made, environment
 from cpr.isolation.pythons import Python, find_python, this_python
@@ -195,6 +195,15 @@ def test_another_file_under_the_hash_is_refused(tmp_path: Path, cache: Path) -> 
         environment(this_python(), lock, silent)
     assert "ash" in caught.value.message  # "Hash mismatch"
     assert not [path for path in (cache / "environments").iterdir() if path.is_dir()]
+
+
+def test_a_package_without_a_wheel_is_built_where_it_is_named() -> None:
+    here = this_python()
+    with pytest.raises(NoWheel):
+        kept_lock(["gast==0.2.2"], python=here.version, interpreter=here.path)
+    locked = kept_lock(["gast==0.2.2"], python=here.version, interpreter=here.path, sources=["gast"])
+    assert locked.packages[0].is_source
+    assert said(environment(here, locked, silent), "import gast; print(gast.__name__)") == "gast"
 
 
 def test_one_shows_through_behind_another(tmp_path: Path) -> None:

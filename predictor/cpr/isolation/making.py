@@ -87,7 +87,9 @@ def _make(place: Path, python: Python, lock: Lock, say: Say, below: Made | None)
 def _install(folder: Path, lock: Lock) -> None:
     locked = folder / "requirements.txt"
     locked.write_text(lock.to_text(), encoding="utf-8")
-    options = ("--require-hashes", "--no-deps", "--only-binary", ":all:", "--requirement", str(locked))
+    options = ["--require-hashes", "--no-deps", "--requirement", str(locked), "--only-binary", ":all:"]
+    for package in lock.packages:
+        options += ["--no-binary", package.name] if package.is_source else []
     _uv("pip", "install", "--python", _interpreter(folder), *options)
 
 

@@ -40,7 +40,7 @@ def _runtime(target: Target, runtime: Runtime, python: Python, say: Say) -> Made
     known = preinstalled(target.name, runtime)
     brought = (f"{name}=={version}" for name, version in sorted(known.versions.items()))
     try:
-        return made_of((f"tensorflow=={runtime.tensorflow}.*", *known.install, *brought), python, say)
+        return made_of((f"tensorflow=={runtime.tensorflow}.*", *known.install, *brought), python, say, known.sources)
     except NoWheel as error:
         raise TargetError(
             f"Runtime {runtime.version} cannot be made here without compiling a part of it: {error.message}",

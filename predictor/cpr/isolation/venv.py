@@ -44,11 +44,14 @@ def declared(manifest: Manifest) -> tuple[str, ...]:
     return tuple(line for line in base(manifest, None).requirements.splitlines() if line)
 
 
-def made_of(requirements: Sequence[str], python: Python, say: Say) -> Made:
-    """The kept environment of ``python`` with the requirements and the tools that install the routine."""
+def made_of(requirements: Sequence[str], python: Python, say: Say, sources: Sequence[str] = ()) -> Made:
+    """The kept environment of ``python`` with the requirements and the tools that install the routine.
+
+    ``sources`` names packages that are built here, for want of a wheel.
+    """
     say(f"Locking {len(requirements)} requirements for Python {python.version}")
     tools = TOOLS if python.version.startswith("3.7.") else TOOLS[:2]  # newer setuptools do without wheel
-    locked = kept_lock((*requirements, *tools), python=python.version, interpreter=python.path)
+    locked = kept_lock((*requirements, *tools), python=python.version, interpreter=python.path, sources=sources)
     return environment(python, locked, say)
 
 

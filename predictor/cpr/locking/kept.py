@@ -19,18 +19,18 @@ FRESH_SECONDS = 7 * 24 * 3600.0
 """How long a lock is taken as it is. Afterwards the index is asked again, and newer versions are found."""
 
 
-def kept_lock(requirements: Sequence[str], *, python: str, interpreter: str) -> Lock:
+def kept_lock(requirements: Sequence[str], *, python: str, interpreter: str, sources: Sequence[str] = ()) -> Lock:
     """The lock of ``requirements`` for an interpreter of this machine: the remembered one, or a new one that is remembered.
 
     Raises what :func:`cpr.locking.lock` does; ``IndexUnreachable`` only where none is remembered.
     """
     texts = tuple(requirements)
-    place = _place(texts, python, interpreter)
+    place = _place(texts, python, interpreter, sources)
     found = _read(place, texts, python)
     if found is not None and found[1]:
         return found[0]
     try:
-        made = lock(texts, python=python, interpreter=interpreter)
+        made = lock(texts, python=python, interpreter=interpreter, sources=sources)
     except IndexUnreachable:
         if found is None:
             raise
@@ -39,9 +39,9 @@ def kept_lock(requirements: Sequence[str], *, python: str, interpreter: str) -> 
     return made
 
 
-def _place(texts: Sequence[str], python: str, interpreter: str) -> Path:
+def _place(texts: Sequence[str], python: str, interpreter: str, sources: Sequence[str]) -> Path:
     """One file for each question; the index is part of it."""
-    question = json.dumps([list(texts), python, interpreter, names_index()])
+    question = json.dumps([list(texts), python, interpreter, list(sources), names_index()])
     return cache_folder("locks") / f"{hashlib.sha256(question.encode()).hexdigest()[:32]}.json"
 
 

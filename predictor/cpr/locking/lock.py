@@ -25,6 +25,10 @@ class Package:
     sha256: str
     url: str | None = None
 
+    @property
+    def is_source(self) -> bool:
+        return not self.file.endswith(".whl")
+
     def to_text(self) -> str:
         """The two lines of a requirements file that pip and uv take with ``--require-hashes``."""
         source = f"{self.name}=={self.version}" if self.url is None else f"{self.name} @ {self.url}"

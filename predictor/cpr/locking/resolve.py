@@ -33,12 +33,14 @@ def lock(
     python: str,
     platform: str | None = None,
     interpreter: str | None = None,
+    sources: Sequence[str] = (),
     timeout: float = TIMEOUT_SECONDS,
 ) -> Lock:
     """Every package that ``requirements`` need on ``python`` (``3.7`` or ``3.7.16``) and ``platform``, with hashes.
 
     ``platform`` is a name of uv's (``x86_64-manylinux2014``), ``None`` for this machine; ``interpreter`` is a Python of that
-    version, where there is one. ``NoWheel`` names every package that has no wheel there, ``NoSolution`` what contradicts,
+    version, where there is one; ``sources`` names packages that are taken as source distributions, whose setup.py then runs
+    here. ``NoWheel`` names every package that has no wheel there, ``NoSolution`` what contradicts,
     ``IndexUnreachable`` says that nothing could be asked; ``MissingExtra`` that there is no uv.
     """
     if not _PYTHON.fullmatch(python):
@@ -50,6 +52,8 @@ def lock(
     options = ["--python", interpreter or sys.executable]
     if interpreter is None:
         options += ["--python-version", python if python.count(".") == 2 else f"{python}.{_LAST_PATCH}"]
+    for name in sources:
+        options += ["--no-binary", name]
     if platform is not None:
         options += ["--python-platform", platform]
     with tempfile.TemporaryDirectory(prefix="cpr-lock-") as folder:
@@ -138,9 +142,9 @@ def _packages(document: dict[str, Any]) -> tuple[Package, ...]:
 
 
 def _package(entry: dict[str, Any]) -> Package:
-    """The wheel that is installed: uv lists the one that fits best, and an address of its own as ``archive``."""
+    """What is installed: of wheels uv lists the one that fits best, of sources the archive; an address of its own as such."""
     own = entry.get("archive")
-    chosen = own if own is not None else entry["wheels"][0]
+    chosen = own if own is not None else entry["wheels"][0] if "wheels" in entry else entry["sdist"]
     place = chosen.get("url") or chosen.get("path") or chosen["name"]
     name = unquote(str(chosen.get("name") or urlsplit(place).path.rpartition("/")[2]))
     size = chosen.get("size")
