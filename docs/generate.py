@@ -7,11 +7,14 @@ from __future__ import annotations
 
 import argparse
 import importlib
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
 from cpr.checks import CATALOGUE
+from cpr.checks.explained import prevented, where_it_applies
 from cpr.cli import VERBS
+from cpr.symptoms import Symptom, symptoms
 
 HERE = Path(__file__).resolve().parent
 NOTE = "<!-- Written by docs/generate.py. Do not edit. -->\n"
@@ -19,7 +22,11 @@ NOTE = "<!-- Written by docs/generate.py. Do not edit. -->\n"
 
 def pages() -> dict[str, str]:
     """The text of every generated page, by its path below docs/."""
-    return {"reference/cli.md": "\n".join(cli()), "reference/checks.md": "\n".join(checks())}
+    return {
+        "reference/cli.md": "\n".join(cli()),
+        "reference/checks.md": "\n".join(checks()),
+        "reference/symptoms.md": "\n".join(field_failures()),
+    }
 
 
 def cli() -> Iterator[str]:
@@ -60,13 +67,40 @@ def checks() -> Iterator[str]:
     yield "SavedModels: `cpr inspect` finds them as well, without a bundle and without TensorFlow.\n"
     for check in sorted(CATALOGUE, key=lambda check: check.id):
         yield f"## {check.id} {check.title}\n"
-        scope = f"{check.severity.value}; {', '.join(check.targets) or 'every target'}"
-        yield f"*{scope}{f', machines that run a {check.variant}' if check.variant else ''}*\n"
+        yield f"*{check.severity.value}; {where_it_applies(check)}*\n"
         yield f"{check.cause}\n"
-        if check.prevents:
-            yield f"What the platform says otherwise: `{check.prevents}`\n"
+        for text in prevented(check):
+            yield f"What the platform says otherwise: `{text}`\n"
         yield f"To do: {check.remedy}\n"
         yield f"Source: {check.source}\n"
+
+
+def field_failures() -> Iterator[str]:
+    yield NOTE
+    yield "# Failures known from the field\n"
+    yield "What people were told after the upload, why, and the check of `cpr validate` that says it before. `cpr diagnose`"
+    yield "finds the place in this list for an error text. `{name}` stands for what changes from one message to the next."
+    yield "Where no check is named, the reason is. The [checks](checks.md) have the rest.\n"
+    for symptom in symptoms():
+        yield from field_failure(symptom)
+
+
+def field_failure(symptom: Symptom) -> Iterator[str]:
+    yield f"## {symptom.id} {symptom.title}\n"
+    for text in symptom.says:
+        yield f"- `{text.replace('`', '')}`"
+    for text in symptom.told:
+        yield f"- in words: {re.sub('[{}]', '', text)}"
+    yield f"\n{symptom.cause}\n"
+    titles = {check.id: check.title for check in CATALOGUE}
+    if symptom.checks:
+        named = (f"{name} ({titles[name]})" if name in titles else name for name in symptom.checks)
+        yield f"Found before the upload by {', '.join(named)}.\n"
+    if symptom.unseen:
+        yield f"{symptom.unseen}\n" if symptom.checks else f"No check: {symptom.unseen[0].lower()}{symptom.unseen[1:]}\n"
+    if symptom.remedy:
+        yield f"To do: {symptom.remedy}\n"
+    yield f"Source: {symptom.source}\n"
 
 
 def main() -> None:

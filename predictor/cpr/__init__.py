@@ -29,6 +29,7 @@ if TYPE_CHECKING:
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
     from cpr.steps.build import build as build
+    from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
@@ -53,6 +54,7 @@ _HOMES = {
     "load_model": "cpr.runtime",
     "inspect": "cpr.steps.inspect",
     "compare": "cpr.steps.inspect",
+    "diagnose": "cpr.steps.diagnose",
 }
 
 __all__ = [
@@ -65,6 +67,7 @@ __all__ = [
     "compare",
     "decode_b64",
     "deploy_config",
+    "diagnose",
     "inspect",
     "load",
     "load_model",

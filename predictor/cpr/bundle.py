@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import os
+import stat
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -93,7 +96,9 @@ class Bundle:
         known = {entry.path for entry in self.manifest.model_files}
         for path in sorted(self.model_dir.rglob("*")):
             relative = path.relative_to(self.root).as_posix()
-            if not path.is_dir() and relative not in known:
+            # What a linked folder holds is not walked through here, and is read by whoever opens it.
+            linked = path.is_symlink() and not any(each.startswith(f"{relative}/") for each in known)
+            if (linked or not path.is_dir()) and relative not in known:
                 raise BundleError(
                     f"The bundle was altered: its manifest does not list {relative}.",
                     "Remove the file, or put it into the routine's model directory and build the bundle anew.",
@@ -101,10 +106,17 @@ class Bundle:
                 )
 
 
+def _without_waiting(path: str, flags: int) -> int:
+    """A pipe would otherwise be waited for, until somebody writes into it."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
 def hash_file(path: Path) -> tuple[int, str]:
     """Size in bytes and SHA-256 of a file, read once in 1 MiB blocks."""
     sha256, size = hashlib.sha256(), 0
-    with open(path, "rb", buffering=0) as file:
+    with open(path, "rb", buffering=0, opener=_without_waiting) as file:
+        if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            raise OSError(errno.EINVAL, "it is not a regular file")
         buffer = memoryview(bytearray(1 << 20))
         while count := file.readinto(buffer):
             sha256.update(buffer[:count])

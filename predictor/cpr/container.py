@@ -19,7 +19,7 @@ from cpr.report import Report
 
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 _SAVED_MODEL = re.compile(r".*/saved_model\.(pb|pbtxt)")
-_TENSORFLOWS = {"tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"}
+TENSORFLOWS = {"tensorflow", "tensorflow-cpu", "tensorflow-intel", "tensorflow-macos"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,11 +98,15 @@ def _locked(packages: object) -> list[str]:
     return sorted(lines, key=str.lower)
 
 
+def needs_tensorflow(manifest: Manifest) -> bool:
+    """Whether an image of the routine gets TensorFlow even where no requirement names it."""
+    return manifest.tensorflow is not None or any(_SAVED_MODEL.fullmatch(entry.path) for entry in manifest.model_files)
+
+
 def _with_tensorflow(lines: list[str], notes: tuple[str, ...], manifest: Manifest) -> tuple[list[str], tuple[str, ...]]:
     """AI Platform's runtimes bring TensorFlow, so an author need not have named it; an image has what is named and no more."""
     named = {canonicalize_name(Requirement(line).name) for line in lines}
-    wanted = manifest.tensorflow is not None or any(_SAVED_MODEL.fullmatch(entry.path) for entry in manifest.model_files)
-    if named & _TENSORFLOWS or not wanted:
+    if named & TENSORFLOWS or not needs_tensorflow(manifest):
         return lines, notes
     if manifest.tensorflow is None:
         return [*lines, "tensorflow"], (*notes, "No TensorFlow version is declared or recorded: the image gets the newest.")

@@ -189,7 +189,7 @@ def _isolation() -> Iterator[Check]:
         yield Check(
             "network isolation",
             Status.NOTE,
-            "this machine lets no process cut off its own network; a rehearsal cannot prove that a routine needs none",
+            "this machine lets no process cut off its own network; a rehearsal refuses it to Python code alone",
             "On Linux, allow user namespaces (sysctl kernel.unprivileged_userns_clone=1), or run as root.",
         )
     if answer.get("memory"):

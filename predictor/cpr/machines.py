@@ -25,6 +25,7 @@ class Machine:
     ``endpoint`` is ``global`` or ``regional``, ``memory_mib`` in MiB, ``max_model_bytes`` the limit on the model directory in
     bytes (``None``: none is known). ``warning`` is text for the user where the name is deprecated or doubtful, else empty;
     ``doubtful`` is true for a name that no official list has: it is checked with that warning, but no config is written for it.
+    ``workers`` is how many processes there each load the routine, 1 where that is not known.
     """
 
     name: str
@@ -36,6 +37,17 @@ class Machine:
     stage: str
     warning: str = ""
     doubtful: bool = False
+    workers: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class PastFault:
+    """A fault of the service with a runtime version, since mended: its ISO dates, its Python (``None``: any), what failed."""
+
+    start: str
+    end: str
+    python: str | None
+    what: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -50,6 +62,7 @@ class Runtime:
     pythons: tuple[str, ...]
     routines: Literal["yes", "likely", "doubtful"]
     note: str = ""
+    faults: tuple[PastFault, ...] = ()
 
     @property
     def python(self) -> str:
@@ -71,7 +84,8 @@ def python_on(runtime: Runtime | None, declared: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Limits of a target that hold on every machine: files in the model directory, bytes and seconds of a request.
+    """Limits of a target that hold on every machine: files in the model directory, bytes and seconds of a request, instances
+    that gcloud puts into one.
 
     ``None``: none is known. The limit on the size of a model is the machine's: ``Machine.max_model_bytes``.
     """
@@ -80,6 +94,7 @@ class Limits:
     request_bytes: int | None
     response_bytes: int | None
     request_seconds: int | None
+    gcloud_instances: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -262,6 +277,7 @@ def _machines(families: list[dict[str, Any]]) -> dict[str, Machine]:
             memory_mib=entry["memory_mib"],
             max_model_bytes=family.get("max_model_bytes"),
             stage=entry["stage"],
+            workers=family.get("workers", 1),
         )
         for family in families
         for name, entry in family["types"].items()
@@ -285,8 +301,13 @@ def _aliases(machines: dict[str, Any], types: dict[str, Machine]) -> tuple[tuple
 
 
 def _runtime(version: str, entry: dict[str, Any]) -> Runtime:
-    return Runtime(version, entry["tensorflow"], tuple(entry["python"]), entry["routines"], entry.get("note", ""))
+    faults = tuple(
+        PastFault(str(fault["start"]), str(fault["end"]), fault.get("python"), fault["what"])
+        for fault in entry.get("faults", ())
+    )
+    return Runtime(version, entry["tensorflow"], tuple(entry["python"]), entry["routines"], entry.get("note", ""), faults)
 
 
 def _limits(entry: dict[str, Any]) -> Limits:
-    return Limits(entry.get("max_files"), entry.get("request_bytes"), entry.get("response_bytes"), entry.get("request_seconds"))
+    keys = ("max_files", "request_bytes", "response_bytes", "request_seconds", "gcloud_instances")
+    return Limits(*(entry.get(key) for key in keys))

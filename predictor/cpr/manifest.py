@@ -63,6 +63,18 @@ class FileEntry:
 
 
 @dataclass(frozen=True, slots=True)
+class Suppression:
+    """A finding that the author lets stand: its check, why, and where (a pattern as in a shell; ``*`` is anywhere)."""
+
+    check: str
+    reason: str
+    where: str = "*"
+
+    def to_json(self) -> dict[str, str]:
+        return {"check": self.check, "reason": self.reason, "where": self.where}
+
+
+@dataclass(frozen=True, slots=True)
 class Tool:
     """What the tool itself laid into a bundle: its version, and its own package under ``packages/``. Not part of the digest."""
 
@@ -91,6 +103,7 @@ class Manifest:
     signature: str | None = None
     labels: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    suppress: tuple[Suppression, ...] = ()
     tool: Tool = field(default=Tool(""))
 
     @property
@@ -145,6 +158,8 @@ class Manifest:
             "signature": self.signature,
             "labels": dict(self.labels),
             "description": self.description,
+            # Left out where there is none: bundles of older releases keep their digest.
+            **({"suppress": [each.to_json() for each in self.suppress]} if self.suppress else {}),
         }
 
     def to_json(self) -> str:
@@ -204,6 +219,7 @@ def _manifest(document: Mapping[str, Any]) -> Manifest:
         signature=_optional(document["signature"], "signature"),
         labels=tuple((key, typed(value, str, "labels")) for key, value in typed(document["labels"], dict, "labels").items()),
         description=typed(document["description"], str, "description"),
+        suppress=_suppressions(document.get("suppress", [])),
         tool=Tool(typed(tool["version"], str, "tool.version"), _entries(tool["files"])),
     )
     _check_declared(manifest)
@@ -252,6 +268,13 @@ def _optional(value: Any, key: str) -> str | None:
 
 def _strings(value: Any, key: str) -> tuple[str, ...]:
     return tuple(typed(item, str, key) for item in typed(value, list, key))
+
+
+def _suppressions(value: Any) -> tuple[Suppression, ...]:
+    return tuple(
+        Suppression(*(typed(item[key], str, f"suppress.{key}") for key in ("check", "reason", "where")))
+        for item in typed(value, list, "suppress")
+    )
 
 
 def _entries(value: Any) -> tuple[FileEntry, ...]:

@@ -57,6 +57,12 @@ def preinstalled(target: str, runtime: Runtime) -> Preinstalled:
     )
 
 
+def brings(target: str) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    """Names of distributions that a routine finds there without declaring them: for certain, and as it is only said."""
+    entry = _document(target).get("distributions", {})
+    return tuple(entry.get("surely", ())), tuple(entry.get("perhaps", ()))
+
+
 @cache
 def installed(target: str) -> Installed:
     """What the target's machines make of installed packages; only for a target that installs them itself."""

@@ -15,7 +15,7 @@ from packaging.version import InvalidVersion, Version
 from cpr.config import Value, read_mapping
 from cpr.errors import ProjectError
 from cpr.interface.locate import is_saved_model
-from cpr.manifest import EXAMPLES_NAME, MODEL_DIR, ClassRef
+from cpr.manifest import EXAMPLES_NAME, MODEL_DIR, ClassRef, Suppression
 
 PROJECT_NAME = "routine.yaml"
 
@@ -27,6 +27,7 @@ _NAME = re.compile(r"[a-z][a-z0-9]*([_-][a-z0-9]+)*")
 _MAX_NAME = 63  # a DNS label, and the id of a Vertex AI endpoint (its discovery document); AI Platform allows more
 _PYTHON = re.compile(r"\d+\.\d+(\.\d+)?")
 _RUNTIME = re.compile(r"\d+\.\d+")
+_SUPPRESSION = "{check: CPR624, reason: why it may stand}"
 _MODULE = re.compile(r"[A-Za-z_]\w*(\.[A-Za-z_]\w*)*", re.ASCII)
 
 
@@ -56,6 +57,7 @@ class Routine:
     exclude: tuple[str, ...] = ()
     labels: tuple[tuple[str, str], ...] = ()
     description: str = ""
+    suppress: tuple[Suppression, ...] = ()
 
 
 def is_project(folder: Path | str) -> bool:
@@ -154,6 +156,7 @@ class _Reader:
             exclude=self._list("exclude") or (),
             labels=self._labels(),
             description=self._text("description") or "",
+            suppress=self._suppress(),
         )
 
     def _check_keys(self) -> None:
@@ -219,6 +222,31 @@ class _Reader:
         if not isinstance(item.content, str):
             raise ProjectError(f"The label {key!r} is not text.", "Write `key: value`.", f"{self.path}:{item.line}")
         return item.content
+
+    def _suppress(self) -> tuple[Suppression, ...]:
+        value = self.values.get("suppress")
+        if value is None:
+            return ()
+        if not isinstance(value.content, tuple):
+            raise self._error("suppress", "takes a list", f"Write `suppress: [{_SUPPRESSION}]`.")
+        return tuple(self._suppression(item) for item in value.content)
+
+    def _suppression(self, item: Value) -> Suppression:
+        from cpr.checks import check_ids  # takes a while to load, and few routines have the key
+
+        place = f"{self.path}:{item.line}"
+        parts = item.content if isinstance(item.content, Mapping) else {}
+        texts = {key: part.content.strip() for key, part in parts.items() if isinstance(part.content, str)}
+        if not {"check", "reason"} <= set(texts) <= {"check", "reason", "where"} or len(texts) != len(parts):
+            problem = "A suppression has the keys check and reason, and may have where."
+            raise ProjectError(problem, f"Write {_SUPPRESSION}.", place)
+        if texts["check"] not in check_ids():
+            near = difflib.get_close_matches(texts["check"], check_ids(), n=1)
+            remedy = f"Did you mean {near[0]}?" if near else "The findings of `cpr validate` name their checks."
+            raise ProjectError(f"There is no check {texts['check']!r}.", remedy, f"{self.path}:{parts['check'].line}")
+        if not all(texts.values()):
+            raise ProjectError("A suppression has an empty value.", "Write the reason: who reads it was not there.", place)
+        return Suppression(**texts)
 
     def _matching(self, key: str, pattern: re.Pattern[str], example: str) -> str | None:
         text = self._text(key)

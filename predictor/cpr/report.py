@@ -39,6 +39,16 @@ class Finding(NamedTuple):
         }
 
 
+class Suppressed(NamedTuple):
+    """A finding that the author lets stand, and why."""
+
+    finding: Finding
+    reason: str
+
+    def to_json(self) -> dict[str, str]:
+        return {**self.finding.to_json(), "reason": self.reason}
+
+
 class Report(NamedTuple):
     """What validation found and measured for one bundle, target and machine.
 
@@ -52,10 +62,15 @@ class Report(NamedTuple):
     findings: tuple[Finding, ...]
     measured: Mapping[str, Any]
     environment: Mapping[str, Any]
+    suppressed: tuple[Suppressed, ...] = ()
 
     @property
     def ok(self) -> bool:
         return not any(finding.severity is Severity.ERROR for finding in self.findings)
+
+    def passes(self, strict: bool) -> bool:
+        """``ok``, and where it is ``strict`` without a warning, too."""
+        return self.ok and not (strict and any(finding.severity is Severity.WARNING for finding in self.findings))
 
     def to_text(self) -> str:
         """The text of ``validation.json``; ``from_text(to_text())`` is the same value."""
@@ -83,6 +98,7 @@ class Report(NamedTuple):
             "machine_type": self.machine_type,
             "ok": self.ok,
             "findings": [finding.to_json() for finding in self.findings],
+            "suppressed": [each.to_json() for each in self.suppressed],
             "measured": dict(self.measured),
             "environment": dict(self.environment),
         }
@@ -98,10 +114,15 @@ class Report(NamedTuple):
             digest=typed(document["digest"], str, "digest"),
             target=typed(document["target"], str, "target"),
             machine_type=typed(document["machine_type"], str, "machine_type"),
-            findings=tuple(
-                Finding(item["check"], Severity(item["severity"]), item["where"], item["message"], item["remedy"])
-                for item in typed(document["findings"], list, "findings")
-            ),
+            findings=tuple(map(_finding, typed(document["findings"], list, "findings"))),
             measured=typed(document["measured"], dict, "measured"),
             environment=typed(document["environment"], dict, "environment"),
+            # Records of older releases have none.
+            suppressed=tuple(
+                Suppressed(_finding(item), item["reason"]) for item in typed(document.get("suppressed", []), list, "suppressed")
+            ),
         )
+
+
+def _finding(item: Mapping[str, Any]) -> Finding:
+    return Finding(item["check"], Severity(item["severity"]), item["where"], item["message"], item["remedy"])

@@ -7,6 +7,8 @@ from support.checking import faults, run, subject
 
 from cpr.isolation import Shape
 from cpr.report import Severity
+from cpr.saved_model.reader import MetaGraph, Signature
+from cpr.saved_model.survey import FoundModel
 
 
 @pytest.mark.parametrize(
@@ -66,3 +68,38 @@ def test_saved_model_needed_by_the_base_class() -> None:
     assert len(faults("CPR205", subject(run=run(shape=shape)))) == 1
     assert faults("CPR205", subject(run=run(shape=shape), model={"m/1/saved_model.pb": 1})) == []
     assert faults("CPR205", subject(run=run())) == []
+
+
+BASES = ("predictor.Scale", "cpr.interface.saved_model.SavedModelPredictor", "object")
+OF_SAVED_MODEL = Shape(True, True, True, 2, True, "predict(self, instances, **kwargs)", BASES)
+
+
+def model(*signatures: str) -> FoundModel:
+    one = Signature("tensorflow/serving/predict", {}, {})
+    return FoundModel("saved_model", (MetaGraph(("serve",), "2.9.0", dict.fromkeys(signatures, one), {}, ()),), ())
+
+
+@pytest.mark.parametrize(
+    ("names", "found"),
+    [
+        (["double"], 0),
+        (["double", "serving_default"], 0),
+        (["double", "twice"], 1),
+        (["double", "__saved_model_init_op"], 0),
+        (["double", "twice", "__saved_model_init_op"], 1),
+    ],
+)
+def test_several_signatures_and_none_is_taken_unnamed(names: list[str], found: int) -> None:
+    models = (model(*names),)
+    assert len(faults("CPR208", subject(run=run(shape=OF_SAVED_MODEL), models=models))) == found
+    assert faults("CPR208", subject(run=run(), models=models)) == []  # a class of its own chooses by itself
+    assert faults("CPR208", subject(run=run(shape=OF_SAVED_MODEL), models=models, signature=names[0])) == []
+    assert faults("CPR208", subject(run=run(shape=OF_SAVED_MODEL), models=models * 2)) == []
+    sources = {"predictor.py": "class Scale:\n    signature = NAME\n"}
+    assert faults("CPR208", subject(run=run(shape=OF_SAVED_MODEL), models=models, sources=sources)) == []
+
+
+def test_explanation_metadata() -> None:
+    (fault,) = faults("CPR210", subject(model={"saved_model/saved_model.pb": 1, "saved_model/explanation_metadata.json": 1}))
+    assert fault.where == "model/saved_model/explanation_metadata.json"
+    assert faults("CPR210", subject(model={"saved_model/saved_model.pb": 1, "my_explanation_metadata.json": 1})) == []

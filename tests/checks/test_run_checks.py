@@ -6,6 +6,7 @@ import pytest
 from support.checking import answer, example, faults, findings, run, subject
 
 from cpr.errors import ProjectError
+from cpr.examples import Example
 from cpr.isolation import Phase, Raised
 from cpr.report import Severity
 
@@ -140,3 +141,13 @@ def test_a_process_killed_by_the_system() -> None:
     (fault,) = faults("CPR506", subject(run=killed))
     assert "SIGKILL during from_path" in fault.message and "memory" in (fault.remedy or "")
     assert faults("CPR505", subject(run=killed)) == []
+
+
+def test_more_instances_than_gcloud_sends() -> None:
+    def with_rows(count: int, line: int = 1) -> Example:
+        return Example(line, {"instances": [1] * count}, None)
+
+    assert faults("CPR565", subject(examples=(with_rows(100),))) == []
+    (fault,) = faults("CPR565", subject(examples=(with_rows(1), with_rows(101, 2), with_rows(200, 3))))
+    assert (fault.where, "101" in fault.message, "1 more" in fault.message) == ("examples.jsonl:2", True, True)
+    assert faults("CPR565", subject(target="vertex-ai", examples=(with_rows(101),))) == []

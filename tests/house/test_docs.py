@@ -28,7 +28,7 @@ def test_the_generated_pages_are_fresh(repository: Path) -> None:
         assert (repository / "docs" / path).read_text() == text, "run: python docs/generate.py"
 
 
-@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("demo", "doctor", "inspect")])
+@pytest.mark.parametrize("verb", [verb for verb in VERBS if verb not in ("demo", "diagnose", "doctor", "inspect")])
 def test_the_readme_shows_every_verb_of_the_main_job(repository: Path, verb: str) -> None:
     assert f"cpr {verb} " in (repository / "README.md").read_text()
 

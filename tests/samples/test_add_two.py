@@ -164,3 +164,8 @@ def test_the_table_of_the_readme_is_what_the_tool_says():
     assert set(module.WAYS) == set(WAYS)
     fresh = "\n".join(module.table())
     assert fresh in (SAMPLE / "README.md").read_text(), f"put this into its place:\n{fresh}"
+
+
+def test_names_that_differ_in_their_hidden_end_are_told_whole() -> None:
+    ran = cpr("inspect", EXPORTS / "builder", EXPORTS / "module")
+    assert "- two  float32[]" in ran.out and "+ two/.ATTRIBUTES/VARIABLE_VALUE  float32[]" in ran.out

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import dataclasses
 import json
+import shutil
 from pathlib import Path
 
 import pytest
 from support.routines import write_routine
 
-from cpr.report import Severity
+from cpr.checks import Subject, inspect
+from cpr.machines import read_target
+from cpr.report import Finding, Severity
 from cpr.steps.build import build
 from cpr.steps.validate import examine
 
@@ -165,3 +169,39 @@ def test_a_from_path_of_another_kind(tmp_path: Path, predictor: str, files: dict
 def test_no_instances_no_predictions(tmp_path: Path) -> None:
     files = {"examples.jsonl": '{"instances": [], "expect": {"predictions": []}}'}
     assert problems(write_routine(tmp_path / "routine", files=files), "mls1-c1-m2") == []
+
+
+REPOSITORY = Path(__file__).resolve().parents[2]
+HEALTHY = REPOSITORY / "tests" / "healthy"
+SHOWN = [
+    place.parent
+    for folder in ("tests/healthy", "sample_models", "templates")
+    for place in REPOSITORY.glob(f"{folder}/*/routine.yaml")
+]
+SHOWN.sort()
+
+WARNED: dict[str, set[str]] = {}
+"""Routines of which a warning is true, and its check: the list says why, and no other warning is let through."""
+
+
+def loud(findings: tuple[Finding, ...]) -> set[tuple[str, str]]:
+    return {(finding.check, finding.message) for finding in findings if finding.severity is not Severity.NOTE}
+
+
+@pytest.mark.parametrize("routine", SHOWN, ids=lambda path: f"{path.parent.name}/{path.name}")
+def test_a_healthy_routine_is_called_healthy(routine: Path, tmp_path: Path, subjects: list[Subject]) -> None:
+    """Run once, and looked at for both targets: no error, and no warning that is not named above."""
+    project = tmp_path / routine.name
+    shutil.copytree(routine, project, ignore=shutil.ignore_patterns("dist", "__pycache__"))
+    report = examine(build(project))
+    assert report.measured["examples"] > 0
+    allowed = WARNED.get(routine.name, set())
+    assert {row for row in loud(report.findings) if row[0] not in allowed} == set()
+    vertex = read_target("vertex-ai")
+    elsewhere = dataclasses.replace(subjects[-1], target=vertex, machine=vertex.default_machine, runtime=None)
+    assert {row for row in loud(inspect(elsewhere)) if row[0] not in allowed} == set()
+    assert all(finding.severity is not Severity.ERROR for finding in (*report.findings, *inspect(elsewhere)))
+
+
+def test_there_are_many_of_them() -> None:
+    assert len(list(HEALTHY.iterdir())) >= 12 and set(WARNED) <= {path.name for path in SHOWN}

@@ -1,21 +1,59 @@
 """The checks: what would fail after the upload, found before it.
 
 A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
-directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR8xx
-the requirements. To add one, write the function.
+directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR7xx
+what the files hold and are named, CPR8xx the requirements, CPR9xx what the author lets
+stand. To add one, write the function.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
 
-from cpr.checks import examples, locked, model, prediction_class, rehearsal, requirements, saved_model, source, target
+from cpr.checks import (
+    examples,
+    files,
+    imports,
+    lazy_imports,
+    locked,
+    memory,
+    model,
+    pickled,
+    prediction_class,
+    refusals,
+    rehearsal,
+    requirements,
+    saved_model,
+    secrets,
+    source,
+    suppression,
+    target,
+)
 from cpr.checks.registry import Check, Fault, Subject
+from cpr.checks.suppression import suppress
 from cpr.report import Finding, Severity
 
 CATALOGUE: tuple[Check, ...] = tuple(
     check
-    for module in (prediction_class, model, target, source, rehearsal, examples, saved_model, requirements, locked)
+    for module in (
+        prediction_class,
+        lazy_imports,
+        model,
+        target,
+        source,
+        rehearsal,
+        memory,
+        imports,
+        examples,
+        refusals,
+        saved_model,
+        pickled,
+        secrets,
+        files,
+        requirements,
+        locked,
+        suppression,
+    )
     for check in module.FAMILY.checks
 )
 
@@ -28,4 +66,8 @@ def inspect(subject: Subject, catalogue: Iterable[Check] = CATALOGUE) -> tuple[F
     return tuple(sorted(found, key=lambda finding: (_RANK[finding.severity], finding.check)))
 
 
-__all__ = ["CATALOGUE", "Check", "Fault", "Subject", "inspect"]
+def check_ids() -> tuple[str, ...]:
+    return tuple(sorted(check.id for check in CATALOGUE))
+
+
+__all__ = ["CATALOGUE", "Check", "Fault", "Subject", "check_ids", "inspect", "suppress"]

@@ -36,7 +36,7 @@ def _faults(
     cause="The service puts what predict returns into JSON as `predictions`, and takes a list.",
     remedy="Return a list with one prediction for each instance: `.tolist()` for an array, `list(…)` for a generator.",
     source="googleapiclient ml.v1.json, revision 20251213: Version.predictionClass",
-    prevents="There was a problem processing the outputs (Error code: 3)",
+    prevents="There was a problem processing the outputs: {reason} (Error code: 3)",
 )
 def no_list(subject: Subject) -> Iterator[Fault]:
     def problem(answer: Answer) -> str | None:
@@ -59,7 +59,7 @@ _REMEDIES = {
     cause="The service writes the answer as JSON; bytes, arrays, NumPy scalars, sets and dates have no form there.",
     remedy="Convert it: `.tolist()` for arrays, `.item()` for NumPy scalars, base64 text for bytes.",
     source="googleapiclient ml.v1.json, revision 20251213: Version.predictionClass",
-    prevents="There was a problem processing the outputs (Error code: 3)",
+    prevents="There was a problem processing the outputs: {reason} (Error code: 3)",
 )
 def not_json(subject: Subject) -> Iterator[Fault]:
     def problem(answer: Answer) -> str | None:
@@ -126,6 +126,24 @@ def request_too_large(subject: Subject) -> Iterator[Fault]:
         if limit is not None and size > limit:
             message = f"The request has {size:,} bytes; {subject.target.title} takes {limit:,}."
             yield Fault(f"{EXAMPLES_NAME}:{example.line}", message)
+
+
+@FAMILY.check(
+    "CPR565",
+    "An example has more instances than gcloud sends",
+    severity=Severity.NOTE,
+    cause="gcloud itself sends so many instances in a request at most. The service and other clients have no such limit.",
+    remedy="Nothing for other clients; for gcloud, send fewer instances in a request.",
+    source="gcloud 528.0.0, predict_utilities.py",
+    prevents="The gcloud CLI can currently process no more than {number} instances per file",
+)
+def more_than_gcloud_sends(subject: Subject) -> Iterator[Fault]:
+    limit = subject.target.limits.gcloud_instances
+    long = [example for example in subject.examples if limit is not None and len(example.request["instances"]) > limit]
+    if long:
+        count = len(long[0].request["instances"])
+        more = f" (and {len(long) - 1} more examples)" if len(long) > 1 else ""
+        yield Fault(f"{EXAMPLES_NAME}:{long[0].line}", f"It has {count:,} instances; gcloud sends {limit} at most{more}.")
 
 
 @FAMILY.check(

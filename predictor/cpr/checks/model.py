@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 from collections.abc import Iterator
 
 from cpr.checks.prediction_class import place, shape_of
 from cpr.checks.registry import Family, Fault, Subject
+from cpr.interface.choosing import DEFAULT_SIGNATURE
 from cpr.interface.locate import GRAPH_NAMES
 from cpr.manifest import MODEL_DIR, FileEntry
 from cpr.report import Severity
@@ -42,7 +44,7 @@ def lacks_saved_model(subject: Subject) -> str | None:
     cause="The service copies the model directory and needs at least one file there.",
     remedy="Put the model and its artifacts into the folder that routine.yaml names under `model_dir`, and build again.",
     source="gcloud 528.0.0, uploads.py",
-    prevents="Cannot upload contents of directory [..]; directory has no files",
+    prevents="Cannot upload contents of directory [{path}] to Google Cloud Storage; directory has no files",
 )
 def empty(subject: Subject) -> Iterator[Fault]:
     entries = subject.bundle.manifest.model_files
@@ -60,7 +62,7 @@ def empty(subject: Subject) -> Iterator[Fault]:
     cause="The service recognises a model by the files at the root of its directory, and refuses to choose between two.",
     remedy="Move the SavedModel into a folder of its own below the model directory, or rename the other file.",
     source="Google's prediction library in gcloud 528.0.0, prediction_utils.py",
-    prevents="Multiple model files are found in the model_path",
+    prevents="Multiple model files are found in the model_path: {path}",
     variant="routine",
 )
 def several_model_files(subject: Subject) -> Iterator[Fault]:
@@ -109,6 +111,49 @@ def too_many_files(subject: Subject) -> Iterator[Fault]:
     count, limit = len(subject.bundle.manifest.model_files), subject.target.limits.max_files
     if limit is not None and count > limit:
         yield Fault(MODEL_DIR, f"The model directory holds {count:,} files; {subject.target.title} takes {limit:,}.")
+
+
+@FAMILY.check(
+    "CPR210",
+    "Explanation metadata beside a routine",
+    severity=Severity.NOTE,
+    cause="AI Platform explains a SavedModel that it runs itself, from tensors of its graph. A routine stands between it and "
+    "the graph, and a container hides it.",
+    remedy="Leave the file out; for explanations deploy the SavedModel alone, or use sampled Shapley on Vertex AI.",
+    source="https://cloud.google.com/ai-platform/prediction/docs/ai-explanations/understanding-inputs-outputs",
+)
+def explanation_metadata(subject: Subject) -> Iterator[Fault]:
+    for entry in subject.bundle.manifest.model_files:
+        if entry.path.rpartition("/")[2] == "explanation_metadata.json":
+            yield Fault(entry.path, "Nothing reads it where a routine is deployed.")
+
+
+@FAMILY.check(
+    "CPR208",
+    "A model with several signatures, and none that is taken unnamed",
+    severity=Severity.WARNING,
+    cause="A request that names no signature gets the one that routine.yaml names, else the only one, else serving_default.",
+    remedy="Set signature in routine.yaml, or let every request have a signature_name.",
+    source="Google's prediction library in gcloud 528.0.0, frameworks/tf_prediction_lib.py",
+    prevents="No signature found for signature key {name}",
+)
+def no_default_signature(subject: Subject) -> Iterator[Fault]:
+    shape = shape_of(subject)
+    if shape is None or _SAVED_MODEL_PREDICTOR not in shape.bases or subject.bundle.manifest.signature is not None:
+        return
+    if len(subject.models) != 1 or len(subject.models[0].meta_graphs) != 1 or _assigns(subject, "signature"):
+        return  # which model, which graph or which signature is meant is for the routine to say
+    names = subject.models[0].meta_graphs[0].callable_signatures
+    if len(names) > 1 and DEFAULT_SIGNATURE not in names:
+        where = f"{MODEL_DIR}/{subject.models[0].where}".removesuffix("/.")
+        yield Fault(where, f"It has {', '.join(names)}, and no {DEFAULT_SIGNATURE}.")
+
+
+def _assigns(subject: Subject, name: str) -> bool:
+    """Whether some class of the routine sets an attribute of that name in its body."""
+    nodes = (node for tree in subject.trees.values() for node in ast.walk(tree) if isinstance(node, ast.ClassDef))
+    targets = (item for node in nodes for item in node.body if isinstance(item, (ast.Assign, ast.AnnAssign)))
+    return any(isinstance(inner, ast.Name) and inner.id == name for item in targets for inner in ast.walk(item))
 
 
 @FAMILY.check(

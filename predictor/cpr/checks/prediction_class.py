@@ -98,8 +98,8 @@ def place(subject: Subject) -> str:
     cause="The module or the class that routine.yaml names under `predictor` does not exist in the source distribution.",
     remedy="Name it as module.Class under `predictor` in routine.yaml.",
     source="Google's prediction library in gcloud 528.0.0, custom_code_utils.py",
-    prevents="cannot be found. Please make sure (1) prediction_class is the fully qualified function name, and (2) it uses the "
-    "correct package name",
+    prevents="{name} cannot be found. Please make sure (1) prediction_class is the fully qualified function name, and (2) it "
+    "uses the correct package name as provided by the package_uris: {uris}",
 )
 def class_not_found(subject: Subject) -> Iterator[Fault]:
     if subject.run is None or subject.run.missing is None:
@@ -120,7 +120,7 @@ def class_not_found(subject: Subject) -> Iterator[Fault]:
     cause="The service makes the predictor with Class.from_path(model_dir) and never calls __init__.",
     remedy="Add `@classmethod def from_path(cls, model_dir):` that returns the predictor.",
     source="Google's prediction library in gcloud 528.0.0, custom_code_utils.py",
-    prevents="must implement the from_path method",
+    prevents="User provided model class {name} must implement the from_path method.",
 )
 def no_from_path(subject: Subject) -> Iterator[Fault]:
     shape = shape_of(subject)
@@ -134,7 +134,7 @@ def no_from_path(subject: Subject) -> Iterator[Fault]:
     cause="The service calls predict for every request.",
     remedy=f"Add `{_SIGNATURE}`.",
     source="Google's prediction library in gcloud 528.0.0, custom_code_utils.py",
-    prevents="is missing the required predict method",
+    prevents="The provided model class, {name}, is missing the required predict method.",
 )
 def no_predict(subject: Subject) -> Iterator[Fault]:
     shape = shape_of(subject)
@@ -150,7 +150,7 @@ def no_predict(subject: Subject) -> Iterator[Fault]:
     remedy=f"Write `{_SIGNATURE}`, without a decorator; put parameters of your own behind a `*`: "
     "`def predict(self, instances, *, top_k=1, **kwargs):`.",
     source="Google's prediction library in gcloud 528.0.0, custom_code_utils.py",
-    prevents="has a predict method with an invalid signature",
+    prevents="The provided model class, {name}, has a predict method with an invalid signature.",
 )
 def wrong_signature(subject: Subject) -> Iterator[Fault]:
     shape = shape_of(subject)

@@ -7,11 +7,13 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 
 from cpr.bundle import Bundle
+from cpr.content.files import FoundPickle
 from cpr.errors import CprError
 from cpr.examples import Example
-from cpr.isolation import Run
+from cpr.isolation import Provided, Run
 from cpr.locking import Lock
 from cpr.machines import Machine, Runtime, Target, Variant, python_on
+from cpr.manifest import Suppression
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
 
@@ -23,8 +25,10 @@ class Subject:
     ``sources`` are the members of the routine's source distribution by path, metadata left out, and ``trees`` those that parse;
     ``runtime`` is the service's own where it installs the routine itself, ``None`` where a container does; ``runtime_problem``
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
-    ``None`` where there was none; ``models`` are the SavedModels in the model directory; ``locked`` are the requirements as the
-    target would install them, and ``lock_problem`` why there are none, both ``None`` where no index was asked.
+    ``None`` where there was none; ``models`` are the SavedModels in the model directory, ``pickles`` the pickles there;
+    ``provided`` is what the target brings beside the requirements, ``workers`` how many processes of the routine it runs;
+    ``locked`` are the requirements as the target would install them, and ``lock_problem`` why there are none, both ``None``
+    where no index was asked; ``unused`` are the suppressions that fit no finding, known once all others are.
     """
 
     bundle: Bundle
@@ -38,8 +42,12 @@ class Subject:
     run: Run | None = None
     trees: Mapping[str, ast.Module] = field(default_factory=dict)
     models: tuple[FoundModel, ...] = ()
+    pickles: tuple[FoundPickle, ...] = ()
+    provided: Provided = field(default_factory=Provided)
+    workers: int = 1
     locked: Lock | None = None
     lock_problem: CprError | None = None
+    unused: tuple[Suppression, ...] = ()
 
     @property
     def python(self) -> str | None:
@@ -64,8 +72,9 @@ Look = Callable[[Subject], Iterator[Fault]]
 class Check:
     """One check. Its ``id`` is stable: it is never given to another check, and a check that goes takes it along.
 
-    ``prevents`` is the platform's own error text (empty where it has none), ``source`` where the rule comes from. ``targets``
-    empty: all of them; ``variant``: only machines that run the routine itself, or only those that run a container.
+    ``prevents`` are the platform's own error texts, as far as they are known, with ``{name}`` for what changes from one to the
+    next; ``source`` is where the rule comes from. ``targets`` empty: all of them; ``variant``: only machines that run the
+    routine itself, or only those that run a container.
     """
 
     id: str
@@ -75,7 +84,7 @@ class Check:
     remedy: str
     source: str
     look: Look
-    prevents: str = ""
+    prevents: tuple[str, ...] = ()
     targets: tuple[str, ...] = ()
     variant: Variant | None = None
 
@@ -104,12 +113,14 @@ class Family:
         cause: str,
         remedy: str,
         source: str,
-        prevents: str = "",
+        prevents: str | tuple[str, ...] = (),
         targets: tuple[str, ...] = (),
         variant: Variant | None = None,
     ) -> Callable[[Look], Look]:
+        texts = (prevents,) if isinstance(prevents, str) else prevents
+
         def register(look: Look) -> Look:
-            self.checks.append(Check(id, title, severity, cause, remedy, source, look, prevents, targets, variant))
+            self.checks.append(Check(id, title, severity, cause, remedy, source, look, texts, targets, variant))
             return look
 
         return register

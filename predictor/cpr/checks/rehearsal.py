@@ -1,4 +1,4 @@
-"""CPR50x, CPR53x, CPR54x: whether the rehearsal went through, what it used, and what it could not prove."""
+"""CPR50x, CPR541, CPR542: whether the rehearsal went through, and what it could not prove."""
 
 from __future__ import annotations
 
@@ -12,23 +12,14 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.checks.model import lacks_saved_model
 from cpr.checks.prediction_class import module_path, place
+from cpr.checks.refusals import refusal_of
 from cpr.checks.registry import Family, Fault, Subject
+from cpr.checks.words import PHASES
 from cpr.isolation import Raised, Run
-from cpr.manifest import EXAMPLES_NAME, MODEL_DIR
+from cpr.manifest import EXAMPLES_NAME
 from cpr.report import Severity
 
 FAMILY = Family()
-
-_PHASES = {
-    "install": "installation",
-    "interpreter": "start of Python",
-    "import": "import",
-    "predict": "predict",
-    "from_path": "from_path",
-    "first_predict": "predict",
-    "steady_predict": "predict",
-}
-_NEAR = 0.85  # of the machine's memory: what the service's own server takes beside the routine is not known
 
 
 def _place_of(subject: Subject, raised: Raised) -> str:
@@ -46,7 +37,8 @@ def _saying(raised: Raised) -> str:
 def _failures(subject: Subject, phase: str) -> Iterator[Raised]:
     """What the author's code raised in a phase, less what another check explains."""
     for raised in subject.run.raised if subject.run is not None else ():
-        if raised.phase == phase and not raised.network and not _is_exit(raised):
+        explained = raised.network or raised.hidden is not None or refusal_of(raised) is not None
+        if raised.phase == phase and not explained and not _is_exit(raised):
             yield raised
 
 
@@ -57,7 +49,7 @@ def _is_exit(raised: Raised) -> bool:
 def _unproved(run: Run) -> str:
     """``during predict (examples.jsonl line 3)``."""
     line = f" ({EXAMPLES_NAME} line {run.last_line})" if run.last_line is not None else ""
-    return f"during {_PHASES.get(run.last_phase, run.last_phase)}{line}"
+    return f"during {PHASES.get(run.last_phase, run.last_phase)}{line}"
 
 
 @FAMILY.check(
@@ -66,7 +58,7 @@ def _unproved(run: Run) -> str:
     cause="The service installs each package with pip into a folder, with the runtime's setuptools and no build isolation.",
     remedy="Build the bundle anew with `cpr build`; a package made by hand needs a setup.py that runs without a network.",
     source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/5711",
-    prevents="User-provided package failed to install",
+    prevents="User-provided package {name} failed to install",
 )
 def not_installed(subject: Subject) -> Iterator[Fault]:
     run = subject.run
@@ -87,7 +79,7 @@ def not_installed(subject: Subject) -> Iterator[Fault]:
     cause="The service imports the module from the installed package, in a process of its own.",
     remedy="Mend what the traceback shows.",
     source="platform contract: pydoc.locate raises ErrorDuringImport",
-    prevents="There was a problem processing the user code (Error code: 4)",
+    prevents="There was a problem processing the user code: {reason} (Error code: 4)",
 )
 def import_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "import"):
@@ -123,7 +115,10 @@ def _remedy(subject: Subject, raised: Raised) -> str | None:
     cause="The service makes the predictor once per process with from_path(model_dir); nothing is served if it raises.",
     remedy="Mend what the traceback shows; build every path from model_dir.",
     source="platform contract",
-    prevents="Failed to load model: Unexpected error when loading the model (Error code: 0)",
+    prevents=(
+        "Unexpected error when loading the model: {reason}",
+        "Failed to load model: {reason} (Error code: 0)",
+    ),
 )
 def from_path_fails(subject: Subject) -> Iterator[Fault]:
     for raised in _failures(subject, "from_path"):
@@ -176,7 +171,7 @@ def exits(subject: Subject) -> Iterator[Fault]:
         return
     for raised in run.raised:
         if _is_exit(raised) and not raised.network:
-            phase = _PHASES.get(raised.phase, raised.phase)
+            phase = PHASES.get(raised.phase, raised.phase)
             yield Fault(_place_of(subject, raised), f"{phase} raises {_saying(raised)}")
     if not run.complete and not run.timed_out and run.status is not None and run.status >= 0:
         yield Fault(place(subject), f"The process ended itself with status {run.status} {_unproved(run)}.")
@@ -236,7 +231,7 @@ def calls_network(subject: Subject) -> Iterator[Fault]:
     hosts = ", ".join(run.calls)
     failed = [raised for raised in run.raised if raised.network]
     for raised in failed[:1]:
-        phase = _PHASES.get(raised.phase, raised.phase)
+        phase = PHASES.get(raised.phase, raised.phase)
         message = f"{phase} calls {hosts}, and there is no network: {_saying(raised)}"
         yield Fault(_place_of(subject, raised), message)
     if run.calls and not failed:
@@ -255,30 +250,6 @@ def changes_model(subject: Subject) -> Iterator[Fault]:
     if subject.run is not None and subject.run.altered:
         paths = ", ".join(subject.run.altered[:3])
         yield Fault(subject.run.altered[0], f"The rehearsal altered {len(subject.run.altered)} of the bundle's files: {paths}.")
-
-
-@FAMILY.check(
-    "CPR531",
-    "The routine needs more memory than the machine has",
-    cause="The process's peak, packages and model included, counts against the node's memory.",
-    remedy="Load less in from_path, drop heavy imports, shrink the weights, or choose a machine type with more memory.",
-    source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/5257",
-    prevents="Model requires more memory than allowed. Please try to decrease the model size",
-)
-def memory(subject: Subject) -> Iterator[Fault]:
-    run, machine = subject.run, subject.machine
-    peak = None if run is None else run.peak_mib
-    if run is None or peak is None or peak <= machine.memory_mib * _NEAR:
-        return
-    phase = max((phase for phase in run.phases if phase.peak_mib is not None), key=lambda phase: phase.peak_mib or 0.0)
-    name = _PHASES.get(phase.name, phase.name)
-    roomier = [other.name for other in subject.target.machines if other.memory_mib * _NEAR >= peak]
-    remedy = f"Load less, drop heavy imports, or deploy with `--machine-type {roomier[0]}`." if roomier else None
-    message = f"The peak is {peak:,.0f} MiB, in {name}; {machine.name} has {machine.memory_mib:,} MiB"
-    if peak > machine.memory_mib:
-        yield Fault(MODEL_DIR, message + ".", remedy)
-    else:
-        yield Fault(MODEL_DIR, f"{message}: {peak / machine.memory_mib:.0%} of it.", remedy, Severity.WARNING)
 
 
 @FAMILY.check(
@@ -302,7 +273,13 @@ def not_proved(subject: Subject) -> Iterator[Fault]:
             f"The target runs {there}; the rehearsal ran on {here}. For the target's own, the source alone was checked: its "
             "syntax and its use of the standard library.",
         )
-    if run.network == "none" and run.install_failure is None:
+    if run.network == "audit-hook":
+        yield Fault(
+            sys.platform,
+            "The network was cut off for Python code alone: native code, such as gRPC's, and other programs still had it.",
+            "Validate on Linux, where the kernel lets a user make namespaces.",
+        )
+    if run.network == "none" and run.grade != "none" and run.install_failure is None:
         yield Fault(
             sys.platform,
             "The network could not be cut off here: what the routine fetches may have gone unnoticed.",

@@ -20,7 +20,6 @@ FAMILY = Family()
     cause="AI Platform runs a routine itself on MLS1 machine types only; N1 machine types run containers.",
     remedy="Nothing to do: `cpr deploy-config` writes the container variant.",
     source="https://cloud.google.com/ai-platform/prediction/docs/machine-types-online-prediction",
-    prevents="machineType must be an MLS1 type with predictionClass",
     variant="container",
 )
 def container(subject: Subject) -> Iterator[Fault]:
@@ -76,6 +75,22 @@ def doubtful_runtime(subject: Subject) -> Iterator[Fault]:
         default = subject.target.default_runtime
         remedy = None if default is None else f"Write `runtime_version: {default.version}`, on which they are known to deploy."
         yield Fault("routine.yaml: runtime_version", subject.runtime.warning, remedy)
+
+
+@FAMILY.check(
+    "CPR310",
+    "The platform had a fault with this runtime version",
+    severity=Severity.NOTE,
+    cause="For some days the service itself failed on this runtime version, whatever the routine was. It was mended.",
+    remedy="Nothing now; an error of those days is no fault of the routine.",
+    source="AI Platform release notes, 2020",
+    variant="routine",
+)
+def past_fault(subject: Subject) -> Iterator[Fault]:
+    runtime = subject.runtime
+    for fault in runtime.faults if runtime is not None else ():
+        if fault.python in (None, subject.python):
+            yield Fault("routine.yaml: runtime_version", f"From {fault.start} to {fault.end} {fault.what}")
 
 
 @FAMILY.check(

@@ -31,6 +31,7 @@ VERBS = {
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
     "predict": "send one request, in process or over HTTP",
+    "diagnose": "find out what an error text from the cloud means",
     "demo": "show the whole flow on a sample",
     "doctor": "show what is installed and what is missing",
 }

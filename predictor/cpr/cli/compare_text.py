@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator
 from typing import Any
 
@@ -118,10 +119,14 @@ def _ops(differences: tuple[Difference, ...], columns: int) -> Iterator[str]:
 
 def _variables(differences: tuple[Difference, ...]) -> Iterator[str]:
     lines = []
-    for each in _of(differences, "variable"):
+    found = list(_of(differences, "variable"))
+    shown = Counter(short_name(each.where) for each in found)
+    for each in found:
+        short = short_name(each.where)
+        name = short if shown[short] == 1 else each.where  # TensorFlow 1 and 2 differ in nothing but the end that is left out
         states = [f"{state['dtype']}{shape_text(state['shape'])}" for state in (each.a, each.b) if state is not None]
         size = size_text((each.b or each.a)["bytes"])
-        lines.append(f"{_mark(each)} {printable(short_name(each.where))}  {' → '.join(states)}  {size}")
+        lines.append(f"{_mark(each)} {printable(name)}  {' → '.join(states)}  {size}")
     values = [short_name(each.where) for each in _of(differences, "content") if each.a.startswith("crc32c")]
     yield from _section("variables", lines)
     yield from _section(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from cpr.cli.console import size_text
-from cpr.cli.layout import Row, displayable, file_tree, kept, layout_width, table, width_of_output, wrapped
+from cpr.cli.layout import Row, displayable, file_tree, hanging, kept, layout_width, table, width_of_output, wrapped
 from cpr.cli.names import printable
 from cpr.cli.pasting import is_local, request
 from cpr.cli.signatures import signature_lines
@@ -193,16 +193,8 @@ def _variables(model: FoundModel, width: int | None) -> Iterator[str]:
 def _findings(findings: tuple[Finding, ...], width: int | None) -> Iterator[str]:
     causes = {kind.id: kind.cause for kind in KINDS}
     for finding in sorted(findings, key=lambda finding: _RANKS[finding.severity]):
-        yield from _hanging(f"{finding.severity.value} {finding.check} {finding.where}: {finding.message}", width, "")
+        yield from hanging(f"{finding.severity.value} {finding.check} {finding.where}: {finding.message}", width, "")
         cause = causes.pop(finding.check, "")  # once is enough
         if cause:
-            yield from _hanging(f"why: {cause}", width, "  ")
-        yield from _hanging(f"fix: {finding.remedy}", width, "  ")
-
-
-def _hanging(text: str, width: int | None, indent: str) -> Iterator[str]:
-    """The text in lines of which all but the first stand further in."""
-    further = indent + ("     " if indent else "  ")
-    first, *rest = wrapped(printable(text), None if width is None else width - len(further))
-    yield indent + first
-    yield from (further + line for line in rest)
+            yield from hanging(f"why: {cause}", width, "  ")
+        yield from hanging(f"fix: {finding.remedy}", width, "  ")

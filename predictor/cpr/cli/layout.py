@@ -66,6 +66,14 @@ def wrapped(text: str, width: int | None, indent: str = "") -> Iterator[str]:
     yield (indent + line).replace("\0", " ")
 
 
+def hanging(text: str, width: int | None, indent: str) -> Iterator[str]:
+    """The text in lines of which all but the first stand further in."""
+    further = indent + ("     " if indent else "  ")
+    first, *rest = wrapped(printable(text), None if width is None else width - len(further))
+    yield indent + first
+    yield from (further + line for line in rest)
+
+
 def shortened(text: str, width: int) -> str:
     """The text, its middle left out where it is longer than ``width``: the ends of names and paths tell the most."""
     if len(text) <= width:

@@ -30,6 +30,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--version", metavar="V", help="use this version in place of routine.yaml's (a CI build number)")
     parser.add_argument("--endpoint", metavar="URL", help="another server that speaks the store's protocol")
     parser.add_argument("-o", "--output", metavar="DIR", help="where the config goes (default: deploy-TARGET-MACHINE)")
+    parser.add_argument("--strict", action="store_true", help="stop at a warning of the validation, too")
     config_verb.add_place(parser)
 
 
@@ -38,9 +39,9 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     console.note(f"Built {bundle.root}")
     _config(arguments, bundle, at_uri(bundle, arguments.destination))  # what the target refuses is told before the rehearsal
     report = examine(bundle, arguments.target, arguments.machine_type, console.note)
-    documents = {"build": build_verb.document(bundle), "validate": validate_verb.document(report)}
-    validation = validate_verb.report_text(bundle.manifest, report)
-    if not report.ok:
+    documents = {"build": build_verb.document(bundle), "validate": validate_verb.document(report, arguments.strict)}
+    validation = validate_verb.report_text(bundle.manifest, report, arguments.strict)
+    if not report.passes(arguments.strict):
         return Outcome(documents, validation, ok=False)
     console.note(validation)
     validated = ValidatedBundle(bundle, report)

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import argparse
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from pathlib import Path
 
+from cpr.bundle import Bundle
+from cpr.checks import CATALOGUE
+from cpr.checks.explained import explained, explanation, find_check
 from cpr.cli.bundles import open_bundle
 from cpr.cli.console import Console, Outcome
+from cpr.cli.layout import hanging, width_of_output
 from cpr.cli.names import printable_lines
 from cpr.errors import UsageError
 from cpr.isolation import TIMEOUT_SECONDS
 from cpr.isolation.grades import GRADES
 from cpr.manifest import Manifest
-from cpr.report import Report, Severity
+from cpr.report import Finding, Report, Severity
 from cpr.resources import suggestion
 from cpr.steps.validate import examine
 
-_FORMATS = ("text", "json")
+_FORMATS = ("text", "json", "sarif", "github", "junit")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -27,10 +32,14 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Exit status 1 when a check finds an error. The proof is written to validation.json in the bundle."
     )
     parser.epilog = "example:\n  cpr validate my_routine --target ai-platform --machine-type mls1-c1-m2"
-    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first")
+    parser.add_argument(
+        "bundle", nargs="?", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first"
+    )
+    parser.add_argument("--explain", metavar="CHECK", help="say what a check is about, such as CPR101, and validate nothing")
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
-    parser.add_argument("--format", default="text", metavar="F", help="text (default) or json")
+    parser.add_argument("--format", default="text", metavar="F", help=f"{_FORMATS[0]} (default), {', '.join(_FORMATS[1:])}")
+    parser.add_argument("--strict", action="store_true", help="a warning fails the validation, too")
     parser.add_argument(
         "--isolation",
         default=GRADES[0],
@@ -45,6 +54,18 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"for the rehearsal (default: {TIMEOUT_SECONDS:g})",
     )
+    parser.add_argument(
+        "--workers",
+        type=_count,
+        metavar="N",
+        help="processes that load the routine, for the estimate of memory (default: the machine's, else 1)",
+    )
+
+
+def _count(text: str) -> int:
+    if not text.isdecimal() or not 0 < int(text) < 10_000:
+        raise argparse.ArgumentTypeError(f"{text!r} is no number of processes")
+    return int(text)
 
 
 def _seconds(text: str) -> float:
@@ -62,7 +83,13 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         raise UsageError(
             f"There is no format {arguments.format!r}.", suggestion(arguments.format, _FORMATS, "The formats are"), "--format"
         )
+    if arguments.format != "text" and console.json and arguments.format != "json":
+        raise UsageError(f"--json and --format {arguments.format} exclude each other.", "Leave out one of them.", "--format")
     console.json = console.json or arguments.format == "json"
+    if arguments.explain is not None:
+        return _explanation(arguments.explain, console)
+    if arguments.bundle is None:
+        raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT")
     bundle = open_bundle(arguments.bundle, console)
     report = examine(
         bundle,
@@ -72,31 +99,77 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         timeout=arguments.timeout,
         isolation=arguments.isolation,
         requirements=arguments.requirements,
+        workers=arguments.workers,
     )
-    return Outcome(document(report), report_text(bundle.manifest, report), report.ok)
+    ok = report.passes(arguments.strict)
+    return Outcome(document(report, arguments.strict), _formatted(arguments, bundle, report), ok)
 
 
-def document(report: Report) -> dict[str, object]:
+def _formatted(arguments: argparse.Namespace, bundle: Bundle, report: Report) -> str:
+    """The report as ``--format`` says; JSON is the console's own."""
+    # A finding in the source is shown in the routine folder, where it is mended.
+    folders = (Path(arguments.bundle), bundle.root)
+    if arguments.format == "sarif":
+        from cpr.cli import sarif
+
+        return sarif.text(report, folders)
+    if arguments.format == "github":
+        from cpr.cli import github
+
+        return "\n".join(filter(None, (github.text(report, folders), _verdict(bundle.manifest, report, arguments.strict))))
+    if arguments.format == "junit":
+        from cpr.cli import junit
+
+        return junit.text(bundle.manifest, report, arguments.strict)
+    return report_text(bundle.manifest, report, arguments.strict)
+
+
+def _explanation(name: str, console: Console) -> Outcome:
+    check = find_check(name, CATALOGUE)
+    console.verb = "explain"
+    return Outcome(explanation(check), explained(check))
+
+
+def document(report: Report, strict: bool = False) -> dict[str, object]:
     return {
-        "ok": report.ok,
+        "ok": report.passes(strict),
         "target": report.target,
         "machine_type": report.machine_type,
         "digest": report.digest,
         "findings": [finding.to_json() for finding in report.findings],
+        "suppressed": [each.to_json() for each in report.suppressed],
         "measured": dict(report.measured),
     }
 
 
-def report_text(manifest: Manifest, report: Report) -> str:
+def report_text(manifest: Manifest, report: Report, strict: bool = False) -> str:
     """The report for a person: findings with the worst first, the author's own traceback, what each phase took, the verdict."""
-    parts = ["\n".join(_findings(report)), _traceback(report), "\n".join(_phases(report)), _verdict(manifest, report)]
-    return printable_lines("\n\n".join(part for part in parts if part))  # an exception's text may hold what a terminal obeys
+    parts = (
+        "\n".join(_findings(report.findings)),
+        "\n".join(_suppressed(report)),
+        printable_lines(_traceback(report)),  # an exception's text may hold what a terminal obeys
+        "\n".join(_phases(report)),
+        _verdict(manifest, report, strict),
+    )
+    return "\n\n".join(part for part in parts if part)
 
 
-def _findings(report: Report) -> Iterator[str]:
-    for finding in report.findings:
-        yield f"{finding.severity.value} {finding.check} {finding.where}: {finding.message}"
-        yield f"  fix: {finding.remedy}"
+def _findings(findings: Sequence[Finding]) -> Iterator[str]:
+    """One line each, and under the last of those that are mended in the same way, how."""
+    width = width_of_output()
+    for number, finding in enumerate(findings, 1):
+        yield from hanging(f"{finding.severity.value:<7} {finding.check} {finding.where}: {finding.message}", width, "")
+        if {(each.check, each.remedy) for each in findings[number : number + 1]} != {(finding.check, finding.remedy)}:
+            yield from hanging(f"fix: {finding.remedy}", width, "  ")
+
+
+def _suppressed(report: Report) -> Iterator[str]:
+    width = width_of_output()
+    for each in report.suppressed:
+        finding = each.finding
+        text = f"suppressed {finding.severity.value} {finding.check} {finding.where}: {finding.message}"
+        yield from hanging(text, width, "")
+        yield from hanging(f"reason: {each.reason}", width, "  ")
 
 
 def _traceback(report: Report) -> str:
@@ -117,18 +190,27 @@ def _phases(report: Report) -> Iterator[str]:
     if peak is not None:
         memory = report.measured["memory_mib"]
         yield f"peak {peak:,.0f} MiB of the {memory:,} MiB of {report.machine_type} ({peak / memory:.0%})"
+        workers, needed = report.measured["workers"], report.measured["needed_mib"]
+        if workers > 1:
+            yield f"{workers} processes: about {needed:,.0f} MiB, pages of files counted once"
+        costs = report.measured["contributors"]["packages"][:4]
+        dearest = [f"{cost['package']} {cost['mib']:,.0f} MiB" for cost in costs if cost["mib"] >= 1]
+        if dearest:
+            yield f"importing took: {', '.join(dearest)}"
 
 
-def _verdict(manifest: Manifest, report: Report) -> str:
+def _verdict(manifest: Manifest, report: Report, strict: bool) -> str:
     counts = Counter(finding.severity for finding in report.findings)
     found = [
         f"{counts[severity]} {severity.value}{'' if counts[severity] == 1 else 's'}"
         for severity in Severity
         if counts[severity]
     ]
+    if report.suppressed:
+        found.append(f"{len(report.suppressed)} suppressed")
     replayed = report.measured["examples"]
     found.append(f"{replayed} example{'' if replayed == 1 else 's'} replayed")
     if report.measured["isolation"] != GRADES[0]:
         found.append(f"isolation {report.measured['isolation']}")
-    verdict = "ok" if report.ok else "not ok"
+    verdict = "ok" if report.passes(strict) else "not ok, as warnings fail too" if report.ok else "not ok"
     return f"{verdict}: {manifest.name} {manifest.version} on {report.target} {report.machine_type}: {', '.join(found)}"

@@ -1,12 +1,27 @@
 """The rehearsal: a bundle installed and run as the service would, in a fresh interpreter, an empty folder, without a network.
 
 :func:`rehearse` gives a :class:`Run`, a plain record of what happened; :mod:`cpr.checks` makes findings of it.
-``environment`` is what it runs on, ``child`` a process that leaves nothing behind, ``probe`` the program that it runs
-(standalone, Python 3.7), ``record`` what that told.
+``environment`` is what it runs on, ``installed`` what it may see of that, ``child`` a process that leaves nothing behind,
+``probe`` and what is named after it the program that it runs (standalone, Python 3.7), ``record`` what that told.
 """
 
-from cpr.isolation.environment import THIS_INTERPRETER, Environment
-from cpr.isolation.record import Answer, Phase, Raised, Run, Shape
+from cpr.isolation.environment import THIS_INTERPRETER, UNPROTECTED, Environment
+from cpr.isolation.installed import Provided
+from cpr.isolation.record import Answer, ImportCost, Imported, Phase, Raised, Run, Shape
 from cpr.isolation.rehearsal import TIMEOUT_SECONDS, rehearse
 
-__all__ = ["THIS_INTERPRETER", "TIMEOUT_SECONDS", "Answer", "Environment", "Phase", "Raised", "Run", "Shape", "rehearse"]
+__all__ = [
+    "THIS_INTERPRETER",
+    "TIMEOUT_SECONDS",
+    "UNPROTECTED",
+    "Answer",
+    "Environment",
+    "ImportCost",
+    "Imported",
+    "Phase",
+    "Provided",
+    "Raised",
+    "Run",
+    "Shape",
+    "rehearse",
+]

@@ -3,26 +3,34 @@
 from __future__ import annotations
 
 import os
+import secrets
 import signal
 import subprocess
 import sys
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
+from cpr.isolation.family import Family
+
 _OUTPUT_BYTES = 64 * 1024  # of what the author's code prints, the last that is kept
+_MARK = "CPR_REHEARSAL"
+_GLANCE = 0.1  # seconds between two looks at the memory of a child's own children
 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a child ended: its exit status, less than 0 for a signal, ``None`` out of time; and the end of what it printed."""
+    """How a child ended: its exit status, less than 0 for a signal, ``None`` out of time; the end of what it printed; and what
+    was seen of processes that it started."""
 
     status: int | None
     output: str
+    children: int = 0
+    together_mib: float = 0.0
 
 
 def make_room(work: Path) -> None:
@@ -31,17 +39,26 @@ def make_room(work: Path) -> None:
         (work / name).mkdir()
 
 
-def run_child(command: Sequence[str], work: Path, home: str, deadline: float) -> Ended:
+def run_child(command: Sequence[str], work: Path, home: str, deadline: float, *, scrub: bool = True) -> Ended:
     """Run a command in the empty folder, in a process group of its own that is gone afterwards; the end of its output is kept.
 
-    ``home`` names a folder of ``work``; ``deadline`` is on the monotonic clock.
+    ``home`` names a folder of ``work``; ``deadline`` is on the monotonic clock. Without ``scrub`` it has cpr's own environment.
     """
-    with _started(command, work, home) as (process, tail):
+    mark = secrets.token_hex(8)
+    environment = (_scrubbed(work, home) if scrub else dict(os.environ)) | {_MARK: mark}
+    with _started(command, work, environment) as (process, tail):
+        family = Family(process.pid)
+        status = _waited(process, family, deadline)
+    return Ended(status, tail.text(), family.children, family.together_mib)
+
+
+def _waited(process: subprocess.Popen[bytes], family: Family, deadline: float) -> int | None:
+    while (left := deadline - time.monotonic()) > 0:
         try:
-            status: int | None = process.wait(max(0.0, deadline - time.monotonic()))
+            return process.wait(min(_GLANCE, left))
         except subprocess.TimeoutExpired:
-            status = None
-    return Ended(status, tail.text())
+            family.look()
+    return process.poll()
 
 
 def _scrubbed(work: Path, home: str) -> dict[str, str]:
@@ -56,11 +73,13 @@ def _scrubbed(work: Path, home: str) -> dict[str, str]:
 
 
 @contextmanager
-def _started(command: Sequence[str], work: Path, home: str) -> Iterator[tuple[subprocess.Popen[bytes], _Tail]]:
+def _started(
+    command: Sequence[str], work: Path, environment: Mapping[str, str]
+) -> Iterator[tuple[subprocess.Popen[bytes], _Tail]]:
     process = subprocess.Popen(
         command,
         cwd=work / "empty",
-        env=_scrubbed(work, home),
+        env=environment,
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
@@ -73,7 +92,7 @@ def _started(command: Sequence[str], work: Path, home: str) -> Iterator[tuple[su
     finally:
         _kill_group(process)
         process.wait()
-        _kill_strays(work)
+        _kill_strays(environment[_MARK])
         tail.close()
 
 
@@ -87,12 +106,12 @@ def _kill_group(process: subprocess.Popen[bytes]) -> None:
         pass
 
 
-def _kill_strays(work: Path) -> None:
+def _kill_strays(mark: str) -> None:
     """End what left the process group (``setsid``): it still has the environment that it was started with. Linux only."""
-    mark = f"TMPDIR={work / 'tmp'}".encode()
+    wanted = f"{_MARK}={mark}".encode()
     for entry in Path("/proc").glob("[0-9]*/environ"):
         try:
-            if mark in entry.read_bytes().split(b"\0"):
+            if wanted in entry.read_bytes().split(b"\0"):
                 os.kill(int(entry.parent.name), signal.SIGKILL)
         except OSError:
             pass  # it has ended, or is another user's

@@ -1,4 +1,4 @@
-"""What a rehearsal runs on: an interpreter and what is installed beside it."""
+"""What a rehearsal runs on: an interpreter, what is installed beside it, and how far it is cut off."""
 
 from __future__ import annotations
 
@@ -8,18 +8,31 @@ from dataclasses import dataclass
 from importlib import metadata
 from typing import Protocol
 
-from packaging.requirements import InvalidRequirement, Requirement
-from packaging.utils import canonicalize_name
+from cpr.isolation.installed import closure, installed
 
 
 class Environment(Protocol):
-    """What a rehearsal runs on. ``grade`` names it in the report; ``python`` is the interpreter."""
+    """What a rehearsal runs on. ``grade`` names it in the report; ``python`` is the interpreter.
+
+    ``scrubs``: the child has an environment and a home of its own, and Python heeds no ``PYTHON*`` and no user's packages;
+    ``hides``: what is installed beside cpr and neither declared nor brought by the target is not to be imported;
+    ``cuts_network``: there is none but loopback.
+    """
 
     @property
     def grade(self) -> str: ...
 
     @property
     def python(self) -> str: ...
+
+    @property
+    def scrubs(self) -> bool: ...
+
+    @property
+    def hides(self) -> bool: ...
+
+    @property
+    def cuts_network(self) -> bool: ...
 
     def packages(self, requirements: Sequence[str], modules: Sequence[str]) -> Mapping[str, str]:
         """Version by distribution name of what is installed of ``requirements``, their own requirements, and TensorFlow where
@@ -28,49 +41,24 @@ class Environment(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class ThisInterpreter:
-    """The grade ``process``: the interpreter that runs cpr, and what is installed beside it."""
+    """The interpreter that runs cpr, and what is installed beside it: the grade ``process``, and ``none``, which leaves
+    everything open."""
 
     grade: str = "process"
     python: str = sys.executable
+    scrubs: bool = True
+    hides: bool = True
+    cuts_network: bool = True
 
     def packages(self, requirements: Sequence[str], modules: Sequence[str]) -> Mapping[str, str]:
         wanted = [*requirements]
         if "tensorflow" in modules:
-            wanted += (
-                metadata.packages_distributions().get("tensorflow", []) if not _installed("tensorflow") else ["tensorflow"]
-            )
-        return dict(sorted(_closure(wanted).items()))
+            wanted += metadata.packages_distributions().get("tensorflow", []) if not installed("tensorflow") else ["tensorflow"]
+        return dict(sorted(closure(wanted).items()))
 
 
 THIS_INTERPRETER = ThisInterpreter()
+"""The grade ``process``."""
 
-
-def _installed(name: str) -> metadata.Distribution | None:
-    try:
-        return metadata.distribution(name)
-    except metadata.PackageNotFoundError:
-        return None
-
-
-def _closure(requirements: Sequence[str]) -> dict[str, str]:
-    versions: dict[str, str] = {}
-    waiting = [(text, "") for text in requirements]
-    seen = set()
-    while waiting:
-        text, extra = waiting.pop()
-        try:
-            requirement = Requirement(text)
-        except InvalidRequirement:
-            continue
-        if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
-            continue
-        name = canonicalize_name(requirement.name)
-        distribution = _installed(name)
-        if distribution is None:
-            continue
-        versions[name] = distribution.version
-        for wanted in {"", *requirement.extras}:
-            if (name, wanted) not in seen:
-                seen.add((name, wanted))
-                waiting += [(text, wanted) for text in distribution.requires or ()]
-    return versions
+UNPROTECTED = ThisInterpreter("none", scrubs=False, hides=False, cuts_network=False)
+"""The grade ``none``, to find a fault with: what runs on it proves nothing."""

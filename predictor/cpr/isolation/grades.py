@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from cpr.errors import UsageError
-from cpr.isolation.environment import THIS_INTERPRETER, Environment
+from cpr.isolation.environment import THIS_INTERPRETER, UNPROTECTED, Environment
 from cpr.isolation.making import Say
 from cpr.machines import Runtime, Target
 from cpr.manifest import Manifest
@@ -27,5 +27,5 @@ def environment_of(
 
         return target_runtime(manifest, target, runtime, python, say)
     if grade == "none":
-        raise UsageError("The grade 'none' is not there yet.", "Use `--isolation process`.", "--isolation")
+        return UNPROTECTED
     raise UsageError(f"There is no grade of isolation {grade!r}.", suggestion(grade, GRADES, "The grades are"), "--isolation")

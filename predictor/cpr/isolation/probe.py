@@ -6,13 +6,14 @@ each written and closed before the author's code runs on, so that a crash loses 
 
 The job: ``site`` (folder with the installed packages), ``model_dir``, ``predictor`` (``module.Class``), ``requests`` (a file of
 JSON lines ``{"line", "request", "expect": bool}``), ``results`` (where to write), ``started`` (``time.monotonic()`` of the
-parent), ``cut_network`` and ``decode_b64``.
+parent), ``cut_network``, ``decode_b64``, and ``sight``, which ``probe_imports.py`` explains.
 """
 
 import base64
 import contextlib
 import ctypes
 import errno
+import importlib.util
 import inspect
 import json
 import math
@@ -41,6 +42,16 @@ _process, _exit = os.getpid, os._exit
 _MAX_TEXT = 4000  # characters of an error message or traceback that travel
 _MAX_PLACE = 120  # characters of the place in an answer
 _MAX_ANSWERS = 128 * 1024 * 1024  # bytes of answers that travel to be compared; a response may have 1.5 MB
+
+
+def _beside(name: str) -> Any:
+    """A module of the folder of this file, which is not on the path: it is cpr's own."""
+    place = os.path.join(os.path.dirname(os.path.abspath(__file__)), name + ".py")
+    spec = importlib.util.spec_from_file_location("_cpr_" + name, place)
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 class Results:
@@ -91,12 +102,28 @@ class Peak:
         unit = 1024 * 1024 if sys.platform == "darwin" else 1024
         return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / unit
 
+    def shared(self) -> Optional[float]:
+        """What of resident memory is pages of files, in MiB: a second process of the same routine shares them."""
+        try:
+            with _open_file("/proc/self/status", "rb") as file:
+                for row in file:
+                    if row.startswith(b"RssFile:"):
+                        return int(row.split()[1]) / 1024
+        except OSError:
+            pass
+        return None
+
 
 class Network:
-    """Cuts the network off and remembers who was called. Loopback stays up."""
+    """Cuts the network off and remembers who was called. Loopback stays up.
+
+    ``grade`` is how: by a ``namespace`` of its own; by an ``audit-hook`` that refuses what Python code asks for, where there
+    can be no namespace (native code and other programs pass it); or ``none``.
+    """
 
     def __init__(self) -> None:
         self.grade = "none"
+        self.refuses = False
         self.calls = []  # type: List[str]
 
     def cut(self) -> None:
@@ -135,27 +162,53 @@ class Network:
         except OSError:
             pass
 
+    def refuse(self) -> None:
+        """Where no namespace was to be had: have ``watch`` refuse what is not loopback."""
+        if self.grade == "none" and hasattr(sys, "addaudithook"):
+            self.grade, self.refuses = "audit-hook", True
+
     def watch(self) -> None:
         """Note the addresses that Python code asks for. Native code and Python 3.7 are not heard; the cut holds there too."""
         if hasattr(sys, "addaudithook"):
             sys.addaudithook(self._hear)
 
     def _hear(self, event: str, arguments: Tuple[Any, ...]) -> None:
-        if event == "socket.getaddrinfo":
+        if event in ("socket.getaddrinfo", "socket.gethostbyname", "socket.gethostbyaddr"):
             host = arguments[0]
-        elif event in ("socket.connect", "socket.sendto") and len(arguments) > 1 and isinstance(arguments[1], tuple):
+        elif event in _CALLS and len(arguments) > 1 and isinstance(arguments[1], tuple) and arguments[1]:
             host = arguments[1][0]
         else:
             return
         if isinstance(host, bytes):
             host = host.decode("ascii", "replace")
-        if isinstance(host, str) and not _is_local(host) and host not in self.calls and len(self.calls) < 8:
+        if not isinstance(host, str) or _is_local(host):
+            return
+        if host not in self.calls and len(self.calls) < 8:
             self.calls.append(host)
+        if self.refuses and event in _CALLS:
+            raise OSError(errno.ENETUNREACH, os.strerror(errno.ENETUNREACH))  # as in a namespace
+        if self.refuses and not _is_address(host):
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+
+
+_CALLS = ("socket.connect", "socket.sendto", "socket.sendmsg")
 
 
 def _is_local(host: str) -> bool:
+    if host.lower().startswith("::ffff:"):
+        host = host[len("::ffff:") :]
     here = ("", "localhost", "::1", "::", "0.0.0.0", socket.gethostname())  # noqa: S104 - asked for, not bound
     return host in here or host.startswith("127.")
+
+
+def _is_address(host: str) -> bool:
+    for family in (socket.AF_INET, socket.AF_INET6):
+        try:
+            socket.inet_pton(family, host.partition("%")[0])
+            return True
+        except (OSError, ValueError):
+            pass
+    return False
 
 
 class Refused(Exception):
@@ -182,6 +235,7 @@ class Probe:
         self.results = Results(job["results"])
         self.peak = Peak()
         self.network = Network()
+        self.sight = _beside("probe_imports").Sight(job.get("sight", {}), job["site"], self.results.emit)
         self.answer_bytes = 0
         self.at = ("import", None)  # type: Tuple[str, Optional[int]]
 
@@ -194,12 +248,14 @@ class Probe:
         except BaseException as error:
             phase, line = self.at
             self._raised("predict" if phase.endswith("_predict") else phase, error, len(self.network.calls), line)
+        self.results.emit("costs", by_package=self.sight.costs.by_package)
         names = sorted({name.partition(".")[0] for name in list(sys.modules) if isinstance(name, str)})
         self.results.emit("done", modules=names, calls=self.network.calls)
 
     def _rehearse(self) -> None:
         if self.job["cut_network"]:
             self.network.cut()
+            self.network.refuse()
         self.results.emit(
             "start",
             network=self.network.grade,
@@ -209,6 +265,7 @@ class Probe:
         )
         self._phase_done("interpreter", _now() - self.job["started"])
         self.network.watch()
+        self.sight.install()
         sys.path.insert(0, self.job["site"])
         cls = self._import()
         self._describe(cls)
@@ -224,11 +281,15 @@ class Probe:
         return _now()
 
     def _phase_done(self, name: str, seconds: float, calls: int = 0) -> None:
-        self.results.emit("phase", name=name, seconds=seconds, peak_mib=self.peak.read(), calls=calls)
+        peak, shared = self.peak.read(), self.peak.shared()
+        self.results.emit("phase", name=name, seconds=seconds, peak_mib=peak, shared_mib=shared, calls=calls)
+        if name in ("import", "from_path"):  # told again at the end, which may never come
+            self.results.emit("costs", by_package=self.sight.costs.by_package)
 
     def _raised(self, phase: str, error: BaseException, calls_before: int, line: Optional[int] = None) -> None:
         site = self.job["site"]
-        tool = (__file__, os.path.join(site, "cpr") + os.sep, "<frozen importlib")
+        beside = os.path.dirname(os.path.abspath(__file__)) + os.sep
+        tool = (__file__, beside, os.path.join(site, "cpr") + os.sep, "<frozen importlib")
         frames = [frame for frame in traceback.extract_tb(error.__traceback__) if not frame.filename.startswith(tool)]
         own = [frame for frame in frames if frame.filename.startswith(site + os.sep)]
         where = "{}:{}".format(own[-1].filename[len(site) + 1 :], own[-1].lineno) if own else None
@@ -244,6 +305,7 @@ class Probe:
             where=where,
             traceback=self._clean(_traceback(error, frames)) if frames else None,
             network=len(self.network.calls) > calls_before and _is_os_error(error),
+            hidden=self.sight.reason(error),
             calls=self.network.calls,
         )
 
@@ -506,6 +568,9 @@ def _traceback(error: BaseException, frames: List[traceback.FrameSummary]) -> st
 
 
 def main() -> None:
+    beside = os.path.dirname(os.path.abspath(__file__))
+    if not sys.flags.isolated and beside in sys.path:
+        sys.path.remove(beside)  # where Python puts the folder of a script
     with open(sys.argv[1], "rb") as file:
         job = json.loads(file.read().decode("utf-8"))
     Probe(job).run()

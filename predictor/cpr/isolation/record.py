@@ -13,22 +13,28 @@ _RESULT_BYTES = 512 * 1024 * 1024  # more than the probe ever writes of its own 
 
 @dataclass(frozen=True, slots=True)
 class Phase:
-    """One phase: wall time in seconds, peak of resident memory in MiB (``None`` where it cannot be measured), calls."""
+    """One phase: wall time in seconds, peak of resident memory in MiB (``None`` where it cannot be measured), calls.
+
+    ``shared_mib`` is what of that memory are pages of files, which a second process of the same routine shares.
+    """
 
     name: str
     seconds: float
     peak_mib: float | None
     calls: int = 0
+    shared_mib: float | None = None
 
     def to_json(self) -> dict[str, Any]:
         peak = None if self.peak_mib is None else round(self.peak_mib, 1)
         calls = {"calls": self.calls} if self.calls else {}
-        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **calls}
+        shared = {} if self.shared_mib is None else {"shared_mib": round(self.shared_mib, 1)}
+        return {"name": self.name, "seconds": round(self.seconds, 4), "peak_mib": peak, **shared, **calls}
 
 
 @dataclass(frozen=True, slots=True)
 class Raised:
-    """An exception of the author's code. ``where`` is ``module.py:line`` in the package; ``network``: a call was cut off."""
+    """An exception of the author's code. ``where`` is ``module.py:line`` in the package; ``network``: a call was cut off;
+    ``hidden``: the module that was not to be seen, where that is why."""
 
     phase: str
     line: int | None
@@ -39,6 +45,44 @@ class Raised:
     where: str | None
     traceback: str | None
     network: bool
+    hidden: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Imported:
+    """A module that was looked for, is installed here and was not declared. ``hidden``: it was not found, as on the target.
+
+    ``where`` is the author's ``module.py:line``, ``None`` where another package looked for it; ``distribution`` and ``version``
+    are what it belongs to, empty where it belongs to none: then ``folder`` is where it lies. ``sure`` is false where the target
+    is only said to bring it.
+    """
+
+    module: str
+    hidden: bool
+    where: str | None
+    folder: str | None = None
+    distribution: str = ""
+    version: str = ""
+    sure: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class ImportCost:
+    """What importing a package took of its own, without what it imports in turn; ``installed_mib`` is its size on disk."""
+
+    package: str
+    seconds: float
+    mib: float
+    installed_mib: float | None = None
+
+    def to_json(self) -> dict[str, Any]:
+        size = None if self.installed_mib is None else round(self.installed_mib, 1)
+        return {
+            "package": self.package,
+            "seconds": round(self.seconds, 3),
+            "mib": round(self.mib, 1),
+            "installed_mib": size,
+        }
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +121,11 @@ class Answer:
 
 @dataclass(frozen=True, slots=True)
 class Run:
-    """What a rehearsal recorded, phase by phase, until it ended."""
+    """What a rehearsal recorded, phase by phase, until it ended.
+
+    ``children`` is the most processes of the routine's own at one time, and ``together_mib`` the most memory that it and they
+    were seen to have at one time.
+    """
 
     grade: str
     network: str
@@ -99,10 +147,25 @@ class Run:
     output: str = ""
     environment: Mapping[str, Any] = field(default_factory=dict)
     altered: tuple[str, ...] = ()
+    imported: tuple[Imported, ...] = ()
+    costs: tuple[ImportCost, ...] = ()
+    children: int = 0
+    together_mib: float = 0.0
 
     @property
     def peak_mib(self) -> float | None:
         return max((phase.peak_mib for phase in self.phases if phase.peak_mib is not None), default=None)
+
+    def needed_mib(self, workers: int) -> float | None:
+        """The memory of so many processes that each load the routine: pages of files once, all else for each of them."""
+        peaks = [
+            (phase.shared_mib or 0.0) + workers * (phase.peak_mib - (phase.shared_mib or 0.0))
+            for phase in self.phases
+            if phase.peak_mib is not None
+        ]
+        if not peaks:
+            return None
+        return max(peaks) + workers * max(0.0, self.together_mib - (self.peak_mib or 0.0))
 
 
 def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
@@ -110,7 +173,7 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
 
     The author's code could have written to the file: what does not fit ends the reading.
     """
-    gathered: dict[str, Any] = {"phases": (), "raised": (), "answers": ()}
+    gathered: dict[str, Any] = {"phases": (), "raised": (), "answers": (), "imported": ()}
     facts: dict[str, Any] = {}
     modules: tuple[str, ...] = ()
     try:
@@ -134,10 +197,14 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
                 gathered["no_instance"] = str(event["type"])
             elif kind == "answer":
                 gathered["answers"] += (_answer(event),)
+            elif kind == "import":
+                gathered["imported"] += (_imported(event),)
+            elif kind == "costs":
+                gathered["costs"] = _costs(event["by_package"])
             elif kind == "done":
                 gathered |= {"complete": True, "calls": tuple(map(str, event["calls"]))}
                 modules = tuple(map(str, event["modules"]))
-    except (ValueError, KeyError, TypeError, RecursionError, OverflowError):
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError, OverflowError):
         gathered["complete"] = False
     network = gathered.pop("network", "none")
     return Run(grade, network, 0.0, 0.0, environment=facts, **gathered), modules
@@ -145,7 +212,24 @@ def read_run(path: Path, grade: str) -> tuple[Run, tuple[str, ...]]:
 
 def _phase(event: Mapping[str, Any]) -> Phase:
     peak = event["peak_mib"]
-    return Phase(str(event["name"]), float(event["seconds"]), None if peak is None else float(peak), int(event["calls"]))
+    shared = event.get("shared_mib")
+    return Phase(
+        str(event["name"]),
+        float(event["seconds"]),
+        None if peak is None else float(peak),
+        int(event["calls"]),
+        None if shared is None else float(shared),
+    )
+
+
+def _imported(event: Mapping[str, Any]) -> Imported:
+    return Imported(str(event["module"]), bool(event["hidden"]), _string(event["where"]), _string(event["folder"]))
+
+
+def _costs(by_package: Mapping[str, Any]) -> tuple[ImportCost, ...]:
+    """The dearest in memory first."""
+    costs = [ImportCost(str(name), float(seconds), float(mib)) for name, (seconds, mib) in by_package.items()]
+    return tuple(sorted(costs, key=lambda cost: -cost.mib))
 
 
 def _shape(event: Mapping[str, Any]) -> Shape:
@@ -172,6 +256,7 @@ def _raised(event: Mapping[str, Any]) -> Raised:
         where=_string(event["where"]),
         traceback=_string(event["traceback"]),
         network=bool(event["network"]),
+        hidden=_string(event.get("hidden")),
     )
 
 

@@ -21,6 +21,9 @@ class Venv:
 
     made: Made
     grade: str = "venv"
+    scrubs: bool = True
+    hides: bool = False  # nothing else is installed there
+    cuts_network: bool = True
 
     @property
     def python(self) -> str:

@@ -17,8 +17,8 @@ _TABLES = "deploy/tensorflow, read from TensorFlow's wheels"
 _GRAPH = "the operations that a request reaches, read from saved_model.pb"
 
 _AGAIN = "Export the model again, or copy the whole folder again from where it came."
-_BAD_DATA = "Failed to load the model due to bad model data."
-_FAILS = "Failed to run the provided model"
+_BAD_DATA = ("Failed to load the model due to bad model data.",)
+_FAILS = ("Failed to run the provided model: {reason} (Error code: 2)",)
 
 MIB = 1 << 20
 
@@ -26,7 +26,8 @@ MIB = 1 << 20
 class Kind(NamedTuple):
     """One kind of finding. ``id`` is stable: it is never given to another kind.
 
-    ``prevents`` is the platform's own error text (empty where it has none), ``source`` where the rule comes from.
+    ``prevents`` are the platform's own error texts, with ``{name}`` for what changes from one to the next; ``source`` is where
+    the rule comes from.
     """
 
     id: str
@@ -34,7 +35,7 @@ class Kind(NamedTuple):
     severity: Severity
     cause: str
     remedy: str
-    prevents: str = ""
+    prevents: tuple[str, ...] = ()
     source: str = READER
 
     def at(self, where: str, message: str, remedy: str | None = None, severity: Severity | None = None) -> Finding:
@@ -51,7 +52,7 @@ NOTHING_HERE = Kind(
     "`cpr inspect` was given a folder without saved_model.pb. Often it holds the model in a form that servers do not read: a "
     "Keras file, a checkpoint, a frozen graph, a TensorFlow Lite file.",
     "Name the folder that tf.saved_model.save or Model.export wrote.",
-    "Cloud ML only supports TF 1.0 or above and models saved in SavedModel format.",
+    ("Cloud ML only supports TF 1.0 or above and models saved in SavedModel format.",),
     _LIBRARY,
 )
 WRONG_LEVEL = Kind(
@@ -60,7 +61,7 @@ WRONG_LEVEL = Kind(
     _WARNING,
     "`cpr inspect` was given a folder above the SavedModel, or one inside it. Loaders look into the folder they are given.",
     "Name the folder that holds saved_model.pb itself.",
-    "Cloud ML only supports TF 1.0 or above and models saved in SavedModel format.",
+    ("Cloud ML only supports TF 1.0 or above and models saved in SavedModel format.",),
     _LIBRARY,
 )
 GRAPH_UNREADABLE = Kind(
@@ -100,7 +101,7 @@ NO_SERVE_TAG = Kind(
     _WARNING,
     "Servers ask for the graph with the tag `serve`; another is loaded only where routine.yaml names its tags.",
     "Export with the tag `serve` (what tf.saved_model.save does), or name the tags in routine.yaml.",
-    _BAD_DATA + " tags: ['serve']",
+    ("Failed to load the model due to bad model data. tags: {tags}",),
     _LIBRARY,
 )
 NO_SIGNATURE = Kind(
@@ -110,7 +111,7 @@ NO_SIGNATURE = Kind(
     "Without a signature no request can name what to run; only code of your own can.",
     "Export with signatures: tf.saved_model.save(model, folder, signatures=model.serve), "
     "where serve is a tf.function with an input_signature.",
-    "MetaGraph must have at least one signature_def.",
+    ("MetaGraph must have at least one signature_def.",),
     _LIBRARY,
 )
 ASSET_MISSING = Kind(
@@ -122,7 +123,7 @@ BUNDLE_ALTERED = Kind(
     _ERROR,
     "`cpr inspect` was given a bundle whose manifest.json is cut, altered or of a newer release.",
     "Build the bundle anew with `cpr build`.",
-    "",
+    (),
     "cpr's own format",
 )
 OTHER_FORM = Kind(
@@ -138,7 +139,7 @@ WEIGHTS_ALTERED = Kind(
     "CPR613",
     "Weights of a SavedModel were altered",
     _ERROR,
-    "The checksum of a tensor is not the one in the index. `cpr inspect --verify` compares them.",
+    "The checksum of a tensor is not the one in the index. `cpr validate` and `cpr inspect --verify` compare them.",
     _AGAIN,
     _BAD_DATA,
 )
@@ -164,7 +165,7 @@ STRANGE_NAMES = Kind(
     "A name with an empty part, `.` or `..` between its slashes, or that of an object and at once of a folder. Mostly a prefix "
     "and a name were joined with one slash too many. Loaders do not find such a file, and copying tools skip or misplace it.",
     "Upload it again under the right name, and delete this one.",
-    "",
+    (),
     "https://cloud.google.com/storage/docs/objects#naming",
 )
 NEWER_OPERATION = Kind(
@@ -204,7 +205,7 @@ DANGEROUS_OPERATION = Kind(
     "Reading and writing files and calling back into Python work on the machine that exported the model, and rarely on a "
     "server. In a model from elsewhere they can do harm.",
     "Export without it; load such a model only where you trust its author.",
-    "",
+    (),
     "https://github.com/tensorflow/tensorflow/blob/master/SECURITY.md",
 )
 REFERENCE_VARIABLES = Kind(
@@ -266,7 +267,7 @@ TRAINING_MODE = Kind(
     "Dropout is on, or batch normalisation uses the batch's own statistics: answers differ from call to call, or with the "
     "other rows of the batch.",
     "Export with training=False (Keras: call the model so in the exported function; Estimator: mode == PREDICT).",
-    "",
+    (),
     _GRAPH,
 )
 TRAINS = Kind(
@@ -275,7 +276,7 @@ TRAINS = Kind(
     _WARNING,
     "An optimizer's updates or a loss lie in the graph. Where a signature runs an update, each request changes the model.",
     "Export the function that predicts alone.",
-    "",
+    (),
     _GRAPH,
 )
 UNFED = Kind(
@@ -294,7 +295,7 @@ UNBATCHED = Kind(
     "The service puts all rows of a request along the outer dimension. Where that is fixed, only requests with this many rows "
     "work.",
     "Export with None as the outer dimension: tf.TensorSpec([None, …]), keras.Input without batch_size.",
-    "Bad output from running tensorflow session: outputs had differing sizes in the batch (outer) dimension.",
+    ("Bad output from running tensorflow session: outputs had differing sizes in the batch (outer) dimension.",),
     _LIBRARY,
 )
 WIDE_INPUT = Kind(
@@ -303,7 +304,7 @@ WIDE_INPUT = Kind(
     _NOTE,
     "JSON numbers reach the model as it declares them; 64 bits take twice the memory and, for floats, time.",
     "Declare float32 or int32 and cast inside, where its range is enough.",
-    "",
+    (),
     "tensorflow/core/framework/types.proto",
 )
 BYTES_NAME = Kind(
@@ -313,7 +314,7 @@ BYTES_NAME = Kind(
     'A string output is sent as {"b64": …} only where its name ends in `_bytes`; otherwise it must be UTF-8. For inputs the '
     "ending is what clients expect.",
     "Name it so that it ends in `_bytes`.",
-    "There was a problem processing the outputs",
+    ("There was a problem processing the outputs: {reason} (Error code: 3)",),
     _LIBRARY,
 )
 METHOD_NAME = Kind(
@@ -322,7 +323,7 @@ METHOD_NAME = Kind(
     _WARNING,
     "TensorFlow Serving asks for tensorflow/serving/predict, classify or regress, and refuses others.",
     "Export with tf.saved_model.save, or build the signature with method_name='tensorflow/serving/predict'.",
-    "Expected prediction signature method_name to be one of {tensorflow/serving/predict, …}.",
+    ("Expected prediction signature method_name to be one of {tensorflow/serving/predict, …}. Was: {name}",),
     "tensorflow/python/saved_model/signature_constants.py; https://github.com/rstudio/keras3/pull/223",
 )
 COMPOSITE = Kind(
@@ -340,7 +341,7 @@ EXTRAS = Kind(
     "fingerprint.pb or assets.extra/tf_serving_warmup_requests is cut, altered, or of another model. TensorFlow Serving "
     "refuses a model whose warm-up fails.",
     "Export the model again and write its warm-up requests again.",
-    "",
+    (),
     "tensorflow_serving/servables/tensorflow/saved_model_warmup.cc; tensorflow/core/protobuf/fingerprint.proto",
 )
 

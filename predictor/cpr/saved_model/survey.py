@@ -147,7 +147,10 @@ def examine(
     if index is not None:
         findings += weights.shards(inner, index)
         findings += weights.foreign(inner, graphs, index)
-        findings += weights.altered(inner, index, fingerprint) if verify else ()
+        if verify:
+            # A pointer is not what was written either, and that is told.
+            altered = weights.altered(inner, index, fingerprint)
+            findings += (finding for finding in altered if finding.where not in pointed)
         findings += leftovers.in_checkpoint(index)
     findings += operations.findings(graphs, file, tensorflow)
     findings += serving.findings(graphs, file)

@@ -89,6 +89,7 @@ def _manifest(routine: Routine, files: list[FileEntry], tool: Tool) -> Manifest:
         signature=routine.signature,
         labels=routine.labels,
         description=routine.description,
+        suppress=routine.suppress,
         tool=tool,
     )
 

@@ -18,7 +18,7 @@ from typing import Any
 import yaml
 
 import cpr
-from cpr import container, kit, resources
+from cpr import combinations, container, kit, resources
 from cpr.bundle import Bundle, DeployConfig, PublishedBundle
 from cpr.errors import BundleError, OutputError, TargetError
 from cpr.folders import filled
@@ -89,6 +89,7 @@ def deploy_config(
     values["notes"] = "\n## Notes\n\n" + "\n".join(f"- {note}" for note in notes) if notes else ""
     for name, template in resources.read_texts(target, machine.variant).items():
         files[name] = _rendered(name, template, values).encode("utf-8")
+    _refuse_combination(chosen, machine, files)
     if machine.variant == "container":
         for name, template in resources.read_texts("container").items():
             files[".dockerignore" if name == "dockerignore" else name] = fill_text(template, values).encode("utf-8")
@@ -367,6 +368,15 @@ def _contents(published: PublishedBundle, source: Bundle | None, entries: list[F
             )
         found[entry.path] = content
     return found
+
+
+def _refuse_combination(target: Target, machine: Machine, files: Mapping[str, bytes]) -> None:
+    """The last look at a version: nothing is written that the service would refuse for what it combines."""
+    if "version.yaml" in files:
+        for problem in combinations.problems(target.name, yaml.safe_load(files["version.yaml"]), machine.endpoint):
+            raise TargetError(
+                f"{target.title} takes no such version. {problem}", "Choose another machine type.", "version.yaml"
+            )
 
 
 def _rendered(name: str, template: str, values: Mapping[str, Any]) -> str:

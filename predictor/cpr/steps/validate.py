@@ -12,12 +12,14 @@ from typing import Any
 
 from cpr import checks, payload
 from cpr.archive import read_sdist
+from cpr.brought import brought
 from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.locked import with_lock
 from cpr.checks.source import parse_all
+from cpr.content.files import find_pickles
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
-from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, Run, rehearse
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Run, rehearse
 from cpr.isolation.grades import environment_of
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
@@ -27,6 +29,8 @@ from cpr.resources import target_names
 from cpr.saved_model.survey import survey
 
 Progress = Callable[[str], None]
+
+_CONTRIBUTORS = 8  # packages, and model files, that the report tells the memory of
 
 
 class ValidationFailed(CprError):
@@ -46,10 +50,11 @@ def validate(
     machine_type: str | None = None,
     *,
     timeout: float = TIMEOUT_SECONDS,
+    workers: int | None = None,
     progress: Progress | None = None,
 ) -> ValidatedBundle:
     """The bundle with the report of its checks. ``ValidationFailed`` where one found an error; else as :func:`examine`."""
-    report = examine(bundle, target, machine_type, timeout=timeout, progress=progress)
+    report = examine(bundle, target, machine_type, timeout=timeout, workers=workers, progress=progress)
     if not report.ok:
         raise ValidationFailed(report)
     return ValidatedBundle(bundle, report)
@@ -64,28 +69,31 @@ def examine(
     timeout: float = TIMEOUT_SECONDS,
     isolation: str = THIS_INTERPRETER.grade,
     requirements: bool = False,
+    workers: int | None = None,
 ) -> Report:
     """Check the bundle for a target and a machine type (default: the target's), rehearse it, and write ``validation.json``.
 
-    ``timeout`` bounds the rehearsal, in seconds; ``isolation`` is the grade of what it runs on, of ``cpr.isolation.grades``;
-    with ``requirements`` the package index is asked for them. Never raises for what a check finds. ``BundleError`` where a file
-    is not what the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable
-    record, ``RequirementsError`` for an environment that cannot be made.
+    ``timeout`` bounds the rehearsal, in seconds; ``isolation`` is the grade of what it runs on, of ``cpr.isolation.grades``:
+    with ``none`` nothing is proved, and nothing written; with ``requirements`` the package index is asked for them; ``workers``
+    is how many processes load the routine (default: the machine's). Never raises for what a check finds. ``BundleError`` where
+    a file is not what the manifest lists, ``TargetError`` for an unknown target or machine type, ``OutputError`` for an
+    unwritable record, ``RequirementsError`` for an environment that cannot be made.
     """
     say = progress or _silent
     aim = read_target(target)
     machine = aim.machine(machine_type)
     say(f"Hashing {len(bundle.manifest.all_files)} files")
     bundle.verify()
-    subject = _subject(bundle, aim, machine)
+    subject = replace(_subject(bundle, aim, machine), workers=workers or machine.workers)
     environment = environment_of(isolation, bundle.manifest, aim, subject.runtime, subject.python, say)
     if requirements:
         say("Locking the requirements for the target")
         subject = with_lock(subject)
     say("Running it in a fresh process")
-    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment)
+    run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment, provided=subject.provided)
     report = _report(subject, run)
-    write_report(bundle, report)
+    if report.measured["isolation"] != UNPROTECTED.grade:
+        write_report(bundle, report)
     return report
 
 
@@ -98,6 +106,8 @@ def stored_validation(bundle: Bundle, target: str | None = None, machine_type: s
         return None  # what cannot be read proves nothing; validating writes it anew
     if report is None or not report.ok or target not in (None, report.target):
         return None
+    if report.measured.get("isolation") == UNPROTECTED.grade:
+        return None  # it was not written here: such a run is no proof
     if machine_type is not None:
         known = report.target in target_names()
         if not known or read_target(report.target).machine(machine_type).name != report.machine_type:
@@ -114,6 +124,7 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
     sources = {path: content for path, content in sdist.items() if path not in ("setup.py", "PKG-INFO", "setup.cfg")}
     runtime, runtime_problem = _runtime(bundle, target, machine)
     examples, examples_problem = _examples(bundle)
+    trees = parse_all(sources)
     return checks.Subject(
         bundle,
         target,
@@ -123,8 +134,10 @@ def _subject(bundle: Bundle, target: Target, machine: Machine) -> checks.Subject
         examples,
         runtime_problem,
         examples_problem,
-        trees=parse_all(sources),
-        models=survey(bundle.model_dir).models if bundle.model_dir.is_dir() else (),
+        trees=trees,
+        models=survey(bundle.model_dir, verify=True).models if bundle.model_dir.is_dir() else (),
+        pickles=find_pickles(bundle.root, [(entry.path, entry.size) for entry in bundle.manifest.model_files]),
+        provided=brought(target, machine, runtime, bundle.manifest, trees),
     )
 
 
@@ -163,14 +176,17 @@ def _check_sendable(example: Example, decodes: bool) -> None:
 
 
 def _report(subject: checks.Subject, run: Run) -> Report:
-    findings = checks.inspect(replace(subject, run=run))
+    subject = replace(subject, run=run)
+    root = subject.bundle.root
+    findings, suppressed = checks.suppress(subject, tuple(_relative(each, root) for each in checks.inspect(subject)))
     return Report(
         digest=subject.bundle.manifest.digest,
         target=subject.target.name,
         machine_type=subject.machine.name,
-        findings=tuple(_relative(finding, subject.bundle.root) for finding in findings),
+        findings=findings,
         measured=_measured(subject, run),
         environment=run.environment,
+        suppressed=suppressed,
     )
 
 
@@ -181,6 +197,7 @@ def _relative(finding: Finding, root: Path) -> Finding:
 
 
 def _measured(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
+    needed = run.needed_mib(subject.workers)
     tracebacks = [raised.traceback for raised in run.raised if raised.traceback is not None]
     return {
         "isolation": run.grade,
@@ -188,9 +205,21 @@ def _measured(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
         "phases": [phase.to_json() for phase in run.phases],
         "peak_mib": None if run.peak_mib is None else round(run.peak_mib, 1),
         "memory_mib": subject.machine.memory_mib,
+        "workers": subject.workers,
+        "needed_mib": None if needed is None else round(needed, 1),
+        "contributors": _contributors(subject, run),
         "seconds": round(run.seconds, 3),
         "examples": len({answer.line for answer in run.answers}),
         "traceback": tracebacks[0] if tracebacks else None,
+    }
+
+
+def _contributors(subject: checks.Subject, run: Run) -> Mapping[str, Any]:
+    """The dearest imports and the largest model files."""
+    files = sorted(subject.bundle.manifest.model_files, key=lambda entry: -entry.size)
+    return {
+        "packages": [cost.to_json() for cost in run.costs[:_CONTRIBUTORS]],
+        "model_files": [{"path": entry.path, "bytes": entry.size} for entry in files[:_CONTRIBUTORS]],
     }
 
 

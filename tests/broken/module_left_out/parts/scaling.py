@@ -1,0 +1,2 @@
+def scaled(value):
+    return 2 * value

@@ -1,0 +1,10 @@
+from parts.scaling import scaled
+
+
+class Broken:
+    @classmethod
+    def from_path(cls, model_dir):
+        return cls()
+
+    def predict(self, instances, **kwargs):
+        return [scaled(instance) for instance in instances]

@@ -1,0 +1,5 @@
+import cpr
+
+
+class Broken(cpr.SavedModelPredictor):
+    pass

@@ -1,0 +1,2 @@
+def halve(value):
+    return float(value / 2)

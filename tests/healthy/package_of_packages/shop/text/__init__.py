@@ -1,0 +1,3 @@
+from .words import tokens
+
+__all__ = ["tokens"]
