@@ -23,7 +23,6 @@ _MB = 1_000_000
     cause="pip looks for versions that fit each other and the target's Python, and finds none.",
     remedy="Change the version that it names under `requirements` in routine.yaml.",
     source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/2186",
-    prevents="User-provided package failed to install: Command returned non-zero exit status 1",
 )
 def unresolved(subject: Subject) -> Iterator[Fault]:
     problem = subject.lock_problem
@@ -40,7 +39,6 @@ def unresolved(subject: Subject) -> Iterator[Fault]:
     cause="Without a wheel for its Python and system the target has to compile the package, and has no compiler to count on.",
     remedy="Require a version that has a wheel for the target's Python, or another package.",
     source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/6753",
-    prevents="User-provided package failed to install",
 )
 def wheelless(subject: Subject) -> Iterator[Fault]:
     problem = subject.lock_problem
@@ -76,7 +74,6 @@ def _python(subject: Subject) -> str:
     cause="What the requirements install counts against the node's memory, with the model.",
     remedy="Drop what is not needed, choose smaller builds (a CPU build of torch), or deploy a container on a larger machine.",
     source="https://github.com/GoogleCloudPlatform/python-docs-samples/issues/4046",
-    prevents="Model requires more memory than allowed. Please try to decrease the model size",
     variant="routine",
 )
 def too_large(subject: Subject) -> Iterator[Fault]:

@@ -54,7 +54,6 @@ def _from_runtime(subject: Subject, name: str) -> bool:
     cause="The tags in a wheel's file name say which Pythons and systems it installs on; pip refuses it on every other.",
     remedy="Name the wheel for the target, or the package by its version and let pip choose.",
     source="PEP 425 and PEP 427; https://github.com/Shu244/DeployAI (a cp38 wheel deployed with --python-version 3.7)",
-    prevents="is not a supported wheel on this platform.",
 )
 def foreign_wheel(subject: Subject) -> Iterator[Fault]:
     for requirement in requirements(subject):
@@ -154,7 +153,6 @@ def _pinned_outside(wanted: SpecifierSet, needs: SpecifierSet) -> bool:
     "pkg_resources looks once, when it is first imported, which the server may do before the packages are on its path.",
     remedy="Declare the distribution under `requirements`, and catch the error; or write the version into the module.",
     source="https://github.com/googleapis/python-dlp/issues/11",
-    prevents="distribution was not found and is required by the application",
 )
 def looked_up(subject: Subject) -> Iterator[Fault]:
     manifest = subject.bundle.manifest
@@ -253,7 +251,6 @@ def _is_pinned(requirement: Requirement) -> bool:
     "repository needs git, which the image does not have.",
     remedy="Require a released version, or the https:// address of a wheel; a module of yours travels under `modules`.",
     source="PEP 508; the Dockerfile that cpr writes",
-    prevents="User-provided package failed to install",
 )
 def unreachable(subject: Subject) -> Iterator[Fault]:
     for requirement in requirements(subject):
