@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 from support.routines import write_routine
 
-pytest_plugins = ["support.buckets", "support.models"]
+pytest_plugins = ["support.buckets", "support.index", "support.models"]
 
 REPOSITORY = Path(__file__).resolve().parent.parent
 

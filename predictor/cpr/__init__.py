@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
+    from cpr.steps.lock import lock as lock
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
@@ -46,6 +47,7 @@ _HOMES = {
     "decode_b64": "cpr.interface",
     "build": "cpr.steps.build",
     "validate": "cpr.steps.validate",
+    "lock": "cpr.steps.lock",
     "upload": "cpr.steps.upload",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
@@ -69,6 +71,7 @@ __all__ = [
     "inspect",
     "load",
     "load_model",
+    "lock",
     "upload",
     "validate",
 ]

@@ -10,6 +10,7 @@ from cpr.isolation import Provided
 from cpr.kit import DISTRIBUTION
 from cpr.machines import Machine, Runtime, Target
 from cpr.manifest import Manifest
+from cpr.preinstalled import brings
 
 _SERVER = (f"{DISTRIBUTION}[serve]",)
 _FETCHES = (f"{DISTRIBUTION}[gcs]", f"{DISTRIBUTION}[s3]")  # in the image where it fetches the weights at its start
@@ -23,7 +24,7 @@ def brought(
     if machine.variant == "container":
         return Provided("the server in the image", silently, _SERVER, _FETCHES)
     by = f"{target.title}'s runtime {runtime.version}" if runtime is not None else f"the runtimes of {target.title}"
-    return Provided(by, silently, target.preinstalled.surely, target.preinstalled.perhaps)
+    return Provided(by, silently, *brings(target.name))
 
 
 def _imports_tensorflow(trees: Mapping[str, ast.Module]) -> bool:

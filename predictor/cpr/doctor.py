@@ -29,6 +29,7 @@ _EXTRAS = {
     "gcs": "upload to gs:// buckets",
     "s3": "upload to s3:// buckets",
     "serve": "serve a routine over HTTP",
+    "lock": "lock requirements for the target, and rehearse in an environment of its own",
 }
 _LOWEST = (3, 10)  # requires-python in pyproject.toml
 _SCRATCH_MB = 2000  # a rehearsal on the target's own TensorFlow installs more than 1 GB

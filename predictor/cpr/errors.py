@@ -19,12 +19,16 @@
     |-- OutputError         a file or folder cannot be written
     |-- ServingError        an address that cannot be served on
     |-- TargetError         an unknown target, machine or runtime, or a config refused by its schema
+    |-- RequirementsError   requirements that cannot be locked or installed
+    |   |-- NoSolution      no versions of them fit together
+    |   |-- NoWheel         a package has no wheel for the target; names them all
+    |   `-- IndexUnreachable  the package index does not answer
     `-- MissingExtra        an optional dependency is not installed
 
 This module runs on Python 3.7: it travels with every routine that imports cpr.
 """
 
-from typing import Optional
+from typing import Optional, Sequence
 
 
 class CprError(Exception):
@@ -106,6 +110,30 @@ class ServingError(CprError):
 
 class TargetError(CprError):
     """An unknown target, machine or runtime, or a config refused by its schema."""
+
+
+class RequirementsError(CprError):
+    """Requirements that cannot be locked or installed."""
+
+
+class NoSolution(RequirementsError):
+    """No versions of the requirements fit together on the target."""
+
+
+class NoWheel(RequirementsError):
+    """Packages have no wheel for the target's Python and platform.
+
+    ``packages`` names them all; ``absent`` those that have no source distribution either, so that nothing could be compiled.
+    """
+
+    def __init__(self, packages: Sequence[str], absent: Sequence[str], message: str, remedy: str) -> None:
+        super().__init__(message, remedy, "requirements")
+        self.packages = tuple(packages)
+        self.absent = tuple(absent)
+
+
+class IndexUnreachable(RequirementsError):
+    """The package index does not answer."""
 
 
 class MissingExtra(CprError):

@@ -75,12 +75,11 @@ class Runtime:
         return "" if self.routines == "yes" else f"Routines on runtime {self.version}: {self.routines}. {self.note}".strip()
 
 
-@dataclass(frozen=True, slots=True)
-class Preinstalled:
-    """Distributions that the service's runtimes have, what they require with them: for certain, and as it is only said."""
-
-    surely: tuple[str, ...] = ()
-    perhaps: tuple[str, ...] = ()
+def python_on(runtime: Runtime | None, declared: str | None) -> str | None:
+    """``major.minor`` of the Python that a routine runs on: a runtime's own decides, of two the declared one; ``None`` where
+    nothing does."""
+    short = None if declared is None else ".".join(declared.split(".")[:2])
+    return short if runtime is None or short in runtime.pythons else runtime.python
 
 
 @dataclass(frozen=True, slots=True)
@@ -158,7 +157,6 @@ class Target:
     model_rule: NameRule
     version_rule: NameRule
     labels: LabelRule
-    preinstalled: Preinstalled = Preinstalled()
 
     def machines_taking(self, size: int) -> tuple[Machine, ...]:
         """The machine types that take a model directory of ``size`` bytes, in the order of the catalogue."""
@@ -266,12 +264,7 @@ def read_target(name: str) -> Target:
         model_rule=NameRule(**names["model"]),
         version_rule=NameRule(**names["version"]),
         labels=LabelRule(labels["key"], labels["value"], labels["max_count"], labels["rule"]),
-        preinstalled=_preinstalled(runtimes.get("preinstalled", {})),
     )
-
-
-def _preinstalled(entry: dict[str, Any]) -> Preinstalled:
-    return Preinstalled(tuple(entry.get("surely", ())), tuple(entry.get("perhaps", ())))
 
 
 def _machines(families: list[dict[str, Any]]) -> dict[str, Machine]:

@@ -16,7 +16,7 @@ from support.routines import CONFIG, write_routine
 
 from cpr import isolation
 from cpr.examples import read_examples
-from cpr.isolation import UNPROTECTED, Provided, Run, rehearse
+from cpr.isolation import Provided, Run, rehearse
 from cpr.isolation.environment import ThisInterpreter
 from cpr.isolation.installed import _files, closure, distributions, visibility
 from cpr.report import Finding, Report
@@ -192,7 +192,7 @@ def test_in_the_open_nothing_is_hidden(tmp_path: Path, monkeypatch: pytest.Monke
     head = "import os, importlib.util\nimport jsonschema, beside_it\nassert importlib.util.find_spec('record') is None"
     bundle = build(routine(tmp_path, head, predict="return [len(os.environ['SECRET']) - 4]"))
     before = examine(build(routine(tmp_path / "fine", "")))
-    report = examine(bundle, environment=UNPROTECTED)
+    report = examine(bundle, isolation="none")
     assert report.ok, report.findings
     assert [finding.severity.value for finding in of(report, "CPR547")] == ["note"]
     assert (report.measured["isolation"], report.measured["network"]) == ("none", "none")

@@ -2,7 +2,8 @@
 
 A check is a function in one of the families below, registered with a stable id: CPR1xx the prediction class, CPR2xx the model
 directory, CPR3xx the target, CPR4xx the source at the target's Python, CPR5xx the rehearsal, CPR6xx the SavedModels, CPR7xx
-what the files hold and are named, CPR9xx what the author lets stand. To add one, write the function.
+what the files hold and are named, CPR8xx the requirements, CPR9xx what the author lets
+stand. To add one, write the function.
 """
 
 from __future__ import annotations
@@ -16,12 +17,14 @@ from cpr.checks import (
     imports,
     latency,
     lazy_imports,
+    locked,
     memory,
     model,
     pickled,
     prediction_class,
     refusals,
     rehearsal,
+    requirements,
     saved_model,
     secrets,
     source,
@@ -51,6 +54,8 @@ CATALOGUE: tuple[Check, ...] = tuple(
         pickled,
         secrets,
         files,
+        requirements,
+        locked,
         suppression,
     )
     for check in module.FAMILY.checks

@@ -38,7 +38,6 @@ def _declare(subject: Subject, imported: Imported) -> str:
     "rehearsal hides such packages.",
     remedy="Declare it under `requirements` in routine.yaml, or do without it.",
     source="the rehearsal",
-    prevents="No module named",
 )
 def undeclared_import(subject: Subject) -> Iterator[Fault]:
     run = subject.run

@@ -12,7 +12,7 @@ from packaging.utils import canonicalize_name
 
 from cpr.checks.prediction_class import module_path
 from cpr.checks.registry import Fault, Subject
-from cpr.content.catalogue import modules_of, of_python, preinstalled
+from cpr.content.catalogue import brought_with, modules_of, of_python
 from cpr.content.files import FoundPickle
 from cpr.report import Severity
 
@@ -31,17 +31,18 @@ def unknown_modules(subject: Subject, found: FoundPickle) -> Iterator[Fault]:
     names: dict[str, list[str]] = {}
     for name in found.facts.names:
         names.setdefault(name.module, []).append(name.name)
-    loads = loads_pickles(subject)
+    loads, provided = loads_pickles(subject), subject.provided
     patched = any(_MAIN.search(content) for content in subject.sources.values())
     if "__main__" in names:
         message = f"It names {_list('__main__', names['__main__'])}; where it is loaded, __main__ is the service's own program."
         yield Fault(found.path, message, severity=None if loads and not patched else Severity.WARNING)
+    there = brought_with((*provided.silently, *provided.surely, *provided.perhaps))
     aliased = any(b"sys.modules" in content for content in subject.sources.values())
     for module in sorted(names.keys() - {"__main__"}):
         top = module.partition(".")[0]
         if _of_package(subject, top):
             yield from _in_package(subject, found, module, names[module], loads and not (aliased or patched))
-        elif not of_python(top) and top not in preinstalled(subject.machine.variant):
+        elif not of_python(top) and top not in there:
             modules, whole = _declared(subject)
             if top not in modules:
                 message = f"It names {_list(module, names[module])}; neither the package nor its requirements have {top!r}."

@@ -11,8 +11,9 @@ from packaging.version import InvalidVersion, Version
 
 from cpr.checks.pickle_names import loads_pickles
 from cpr.checks.registry import Fault, Subject
-from cpr.content.catalogue import Moved, moved_module, oldest_python, on_runtime
+from cpr.content.catalogue import Moved, moved_module, oldest_python
 from cpr.content.files import FoundPickle
+from cpr.preinstalled import preinstalled
 from cpr.report import Severity
 
 _SKLEARN = "scikit-learn"
@@ -44,7 +45,7 @@ def _recorded(subject: Subject, found: FoundPickle, version: str) -> Iterator[Fa
         message = f"It was written with scikit-learn {version}, which needs Python {needed}; the target has {subject.python}."
         yield Fault(found.path, message)
     elif declared is None:
-        there = None if subject.runtime is None else on_runtime(_SKLEARN, subject.runtime.version)
+        there = _on_runtime(subject, _SKLEARN)
         if there is not None and subject.runtime is not None and Version(there).release[:2] != Version(version).release[:2]:
             message = f"It was written with scikit-learn {version}; runtime {subject.runtime.version} has {there}."
             yield Fault(found.path, message)
@@ -70,8 +71,8 @@ def _moved(subject: Subject, found: FoundPickle, module: str, move: Moved) -> It
         yield Fault(found.path, message, remedy, Severity.ERROR if loads_pickles(subject) else None)
         return
     there = _pinned(declared)
-    if there is None and declared is None and subject.runtime is not None:
-        there = on_runtime(move.distribution, subject.runtime.version)
+    if there is None and declared is None:
+        there = _on_runtime(subject, move.distribution)
     if there is None:
         return
     version = Version(there)
@@ -79,6 +80,12 @@ def _moved(subject: Subject, found: FoundPickle, module: str, move: Moved) -> It
         yield Fault(found.path, f"It names {module}, which {move.distribution} has from {move.since} on; it will meet {there}.")
     elif move.until is not None and version >= Version(move.until):
         yield Fault(found.path, f"It names {module}, which {move.distribution} no longer has in {there}.")
+
+
+def _on_runtime(subject: Subject, distribution: str) -> str | None:
+    """The version that the target's runtime has, where that is known."""
+    known = None if subject.runtime is None else preinstalled(subject.target.name, subject.runtime)
+    return None if known is None else known.versions.get(distribution)
 
 
 def _specifier(subject: Subject, distribution: str) -> SpecifierSet | None:

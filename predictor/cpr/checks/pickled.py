@@ -50,7 +50,6 @@ def unreadable(subject: Subject) -> Iterator[Fault]:
     remedy="Write it with an older protocol: `pickle.dump(obj, file, protocol=4)` or `joblib.dump(obj, path, protocol=4)`; for "
     "Python 2.7, 2.",
     source="PEP 3154, PEP 574; Google's prediction library in gcloud 528.0.0, prediction_utils.py",
-    prevents="unsupported pickle protocol: {number}. Please make sure the model was exported using python 2",
 )
 def newer_protocol(subject: Subject) -> Iterator[Fault]:
     newest = None if subject.python is None else newest_protocol(subject.python)
@@ -73,7 +72,6 @@ def newer_protocol(subject: Subject) -> Iterator[Fault]:
     "does not. The reverse does no harm, for joblib.load reads a plain pickle as well.",
     remedy="Load it with joblib.load and name it .joblib, or write it with pickle.dump.",
     source="https://cloud.google.com/ai-platform/prediction/docs/troubleshooting",
-    prevents="Could not load the model: {path}. '\\x03'. (Error code: 0)",
 )
 def joblib_named_pickle(subject: Subject) -> Iterator[Fault]:
     if any(b"joblib" in content or b"read_pickle" in content for content in subject.sources.values()):
@@ -97,7 +95,6 @@ def _unpacks(subject: Subject) -> bool:
     "defined in a training script or a notebook is named in `__main__`, and there that is the service's own program.",
     remedy="Define the class in a module of the package, import it from there in the training code, and write the pickle anew.",
     source=f"{_DOCS}; https://stackoverflow.com/questions/59917440",
-    prevents="No module named '{name}'",
 )
 def missing_modules(subject: Subject) -> Iterator[Fault]:
     for found in subject.pickles:
@@ -112,7 +109,6 @@ def missing_modules(subject: Subject) -> Iterator[Fault]:
     remedy="Train with the version that the target has, or declare the one that was trained with under `requirements`, pinned.",
     source="https://github.com/GoogleCloudPlatform/cloudml-samples/issues/419; "
     "https://scikit-learn.org/stable/model_persistence.html",
-    prevents="Unexpected error when loading the model: {number}",
 )
 def library_versions(subject: Subject) -> Iterator[Fault]:
     for found in subject.pickles:

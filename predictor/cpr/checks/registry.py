@@ -11,7 +11,8 @@ from cpr.content.files import FoundPickle
 from cpr.errors import CprError
 from cpr.examples import Example
 from cpr.isolation import Provided, Run
-from cpr.machines import Machine, Runtime, Target, Variant
+from cpr.locking import Lock
+from cpr.machines import Machine, Runtime, Target, Variant, python_on
 from cpr.manifest import Suppression
 from cpr.report import Finding, Severity
 from cpr.saved_model.survey import FoundModel
@@ -26,8 +27,9 @@ class Subject:
     tells why there is none where there should be; ``examples_problem`` why ``examples`` is empty; ``run`` is the rehearsal,
     ``None`` where there was none; ``models`` are the SavedModels in the model directory, ``pickles`` the pickles there;
     ``provided`` is what the target brings beside the requirements, ``workers`` how many processes of the routine it runs;
-    ``unused`` are the suppressions that fit no finding, known once all others are; ``max_p99`` is the budget of a call in
-    milliseconds, where there is one.
+    ``locked`` are the requirements as the target would install them, and ``lock_problem`` why there are none, both ``None``
+    where no index was asked; ``unused`` are the suppressions that fit no finding, known once all others are; ``max_p99`` is the
+    budget of a call in milliseconds, where there is one.
     """
 
     bundle: Bundle
@@ -44,17 +46,15 @@ class Subject:
     pickles: tuple[FoundPickle, ...] = ()
     provided: Provided = field(default_factory=Provided)
     workers: int = 1
+    locked: Lock | None = None
+    lock_problem: CprError | None = None
     unused: tuple[Suppression, ...] = ()
     max_p99: float | None = None
 
     @property
     def python(self) -> str | None:
         """``major.minor`` of the Python that the routine will run on; ``None`` where that is the one that proved it."""
-        declared = self.bundle.manifest.python
-        short = None if declared is None else ".".join(declared.split(".")[:2])
-        if self.runtime is not None:
-            return short if short in self.runtime.pythons else self.runtime.python
-        return short
+        return python_on(self.runtime, self.bundle.manifest.python)
 
 
 @dataclass(frozen=True, slots=True)

@@ -26,6 +26,7 @@ VERBS = {
     "build": "make a routine folder into a bundle",
     "validate": "prove that a bundle will work on the machine it is meant for",
     "examples": "replay the golden examples at every station, or record what they answer",
+    "lock": "lock the requirements with hashes for the target's Python and system",
     "upload": "publish a bundle to a bucket or a folder",
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",

@@ -17,6 +17,7 @@ from cpr.cli.layout import hanging, width_of_output
 from cpr.cli.names import printable_lines
 from cpr.errors import UsageError
 from cpr.isolation import TIMEOUT_SECONDS
+from cpr.isolation.grades import GRADES
 from cpr.manifest import Manifest
 from cpr.report import Finding, Report, Severity
 from cpr.resources import suggestion
@@ -40,6 +41,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
     parser.add_argument("--format", default="text", metavar="F", help=f"{_FORMATS[0]} (default), {', '.join(_FORMATS[1:])}")
     parser.add_argument("--strict", action="store_true", help="a warning fails the validation, too")
+    parser.add_argument(
+        "--isolation",
+        default=GRADES[0],
+        metavar="GRADE",
+        help="what the rehearsal runs on: process (default), venv, runtime or none",
+    )
+    parser.add_argument("--requirements", action="store_true", help="ask the package index for the requirements, too")
     parser.add_argument(
         "--timeout",
         type=seconds,
@@ -103,6 +111,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         arguments.machine_type,
         console.note,
         timeout=arguments.timeout,
+        isolation=arguments.isolation,
+        requirements=arguments.requirements,
         workers=arguments.workers,
         max_p99=arguments.max_p99,
     )
@@ -225,5 +235,7 @@ def _verdict(manifest: Manifest, report: Report, strict: bool) -> str:
         found.append(f"{len(report.suppressed)} suppressed")
     replayed = report.measured["examples"]
     found.append(f"{replayed} example{'' if replayed == 1 else 's'} replayed")
+    if report.measured["isolation"] != GRADES[0]:
+        found.append(f"isolation {report.measured['isolation']}")
     verdict = "ok" if report.passes(strict) else "not ok, as warnings fail too" if report.ok else "not ok"
     return f"{verdict}: {manifest.name} {manifest.version} on {report.target} {report.machine_type}: {', '.join(found)}"

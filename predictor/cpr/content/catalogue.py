@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Iterable
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from functools import cache
@@ -37,11 +38,6 @@ def newest_protocol(python: str) -> int | None:
     """The newest pickle protocol that a Python reads; ``None`` for one that is older than all that is known."""
     found = _newest(_data()["protocols"]["newest"], python)
     return None if found is None else int(found)
-
-
-def on_runtime(distribution: str, runtime: str) -> str | None:
-    found = _data()["on_runtimes"].get(distribution, {}).get(runtime)
-    return None if found is None else str(found)
 
 
 def oldest_python(distribution: str, version: str) -> str | None:
@@ -85,10 +81,11 @@ def danger(dotted: str) -> Literal["runs", "risky"] | None:
     return "risky" if any(fnmatchcase(dotted, pattern) for pattern in lists["risky"]) else None
 
 
-def preinstalled(variant: str) -> frozenset[str]:
-    """Top-level modules that are there without a requirement."""
-    data = _data()["preinstalled"]
-    return frozenset(module for name in (*data[variant], *data["brought"]) for module in modules_of(name))
+def brought_with(distributions: Iterable[str]) -> frozenset[str]:
+    """Top-level modules that are there where these distributions are."""
+    table = _data()["brought"]
+    names = [canonicalize_name(name) for name in distributions]
+    return frozenset(module for name in names for each in (name, *table.get(name, ())) for module in modules_of(each))
 
 
 def modules_of(distribution: str) -> tuple[str, ...]:

@@ -5,7 +5,7 @@
 ``probe`` and what is named after it the program that it runs (standalone, Python 3.7), ``record`` what that told.
 """
 
-from cpr.isolation.environment import GRADES, THIS_INTERPRETER, UNPROTECTED, Environment
+from cpr.isolation.environment import THIS_INTERPRETER, UNPROTECTED, Environment
 from cpr.isolation.installed import Provided
 from cpr.isolation.job import Extent, Scene
 from cpr.isolation.record import Answer, ImportCost, Imported, Phase, Raised, Run, Shape
@@ -13,7 +13,6 @@ from cpr.isolation.rehearsal import TIMEOUT_SECONDS, rehearse, replay_in_place
 from cpr.isolation.trials import Trial, Trials
 
 __all__ = [
-    "GRADES",
     "THIS_INTERPRETER",
     "TIMEOUT_SECONDS",
     "UNPROTECTED",

@@ -62,6 +62,3 @@ THIS_INTERPRETER = ThisInterpreter()
 
 UNPROTECTED = ThisInterpreter("none", scrubs=False, hides=False, cuts_network=False)
 """The grade ``none``, to find a fault with: what runs on it proves nothing."""
-
-GRADES = {each.grade: each for each in (THIS_INTERPRETER, UNPROTECTED)}
-"""The grades that need no preparation, by name."""

@@ -14,11 +14,13 @@ from cpr import checks, payload
 from cpr.archive import read_sdist
 from cpr.brought import brought
 from cpr.bundle import Bundle, ValidatedBundle
+from cpr.checks.locked import with_lock
 from cpr.checks.source import parse_all
 from cpr.content.files import find_pickles
 from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
 from cpr.examples import Example, read_examples
-from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Environment, Extent, Run, rehearse
+from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Extent, Run, rehearse
+from cpr.isolation.grades import environment_of
 from cpr.latency import ENOUGH, latency
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, VALIDATION_NAME
@@ -68,16 +70,19 @@ def examine(
     progress: Progress | None = None,
     *,
     timeout: float = TIMEOUT_SECONDS,
-    environment: Environment = THIS_INTERPRETER,
+    isolation: str = THIS_INTERPRETER.grade,
+    requirements: bool = False,
     workers: int | None = None,
     max_p99: float | None = None,
 ) -> Report:
     """Check the bundle for a target and a machine type (default: the target's), rehearse it, and write ``validation.json``.
 
-    ``timeout`` bounds the rehearsal, in seconds; ``workers`` is how many processes load the routine (default: the machine's);
-    ``max_p99`` is a budget in milliseconds for the calls. On an ``environment`` of the grade ``none`` nothing is proved, and
-    nothing written. Never raises for what a check finds. ``BundleError`` where a file is not what the manifest lists,
-    ``TargetError`` for an unknown target or machine type, ``OutputError`` for an unwritable record.
+    ``timeout`` bounds the rehearsal, in seconds; ``isolation`` is the grade of what it runs on, of ``cpr.isolation.grades``:
+    with ``none`` nothing is proved, and nothing written; with ``requirements`` the package index is asked for them; ``workers``
+    is how many processes load the routine (default: the machine's); ``max_p99`` is a budget in milliseconds for the calls.
+    Never raises for what a check finds. ``BundleError`` where a file is not what the manifest lists, ``TargetError`` for an
+    unknown target or machine type, ``OutputError`` for an unwritable record, ``RequirementsError`` for an environment that
+    cannot be made.
     """
     say = progress or _silent
     aim = read_target(target)
@@ -85,6 +90,10 @@ def examine(
     say(f"Hashing {len(bundle.manifest.all_files)} files")
     bundle.verify()
     subject = replace(_subject(bundle, aim, machine), workers=workers or machine.workers, max_p99=max_p99)
+    environment = environment_of(isolation, bundle.manifest, aim, subject.runtime, subject.python, say)
+    if requirements:
+        say("Locking the requirements for the target")
+        subject = with_lock(subject)
     say("Running it in a fresh process")
     extent = Extent() if max_p99 is None else Extent(calls=2 * ENOUGH, seconds=_SAMPLE_SECONDS)
     run = rehearse(bundle, subject.examples, timeout=timeout, environment=environment, provided=subject.provided, extent=extent)
