@@ -1,4 +1,4 @@
-"""Plant each fault and write which check caught it to docs/detection.md: `python tools/detection.py`, by hand, ten minutes or so.
+"""Plant each fault and write which check caught it to docs/detection.md: `python tools/detection.py`, by hand, ten minutes.
 
 `--only TEXT` prints the rows of the faults whose names hold the text, and writes nothing.
 """
@@ -56,12 +56,13 @@ class Outcome:
         return ", ".join(f"**{id}** {severity}" if id in self.fitting else f"{id} {severity}" for id, severity in self.found)
 
     def row(self) -> str:
-        cells = (self.fault.name, self.fault.base, f"`{self.fault.where}`", self.how or "–", self.when or "missed", f"{self.seconds:.1f}")
+        fault = self.fault
+        cells = (fault.name, fault.base, f"`{fault.where}`", self.how or "–", self.when or "missed", f"{self.seconds:.1f}")
         return f"| {' | '.join(cells)} |"
 
 
 def plant(fault: Fault, folder: Path, usual: frozenset[tuple[str, str]] = frozenset()) -> Outcome:
-    """Make the routine in an empty folder, plant the fault, build and validate it. ``usual`` is found in the healthy one too."""
+    """Make the routine in an empty folder, plant the fault, build and validate it. ``usual``: found in the healthy one too."""
     ROUTINES[fault.base](folder / "routine")
     fault.plant(folder / "routine")
     start = time.monotonic()
@@ -75,7 +76,7 @@ def plant(fault: Fault, folder: Path, usual: frozenset[tuple[str, str]] = frozen
             bundle = type(bundle).open(bundle.root)
         except CprError:
             return Outcome(fault, (), (), "refused as altered", time.monotonic() - start)
-    with _looking() as subjects:
+    with Looking() as subjects:
         try:
             findings = examine(bundle, machine_type=fault.machine, timeout=fault.timeout).findings
         except CprError:
@@ -89,7 +90,7 @@ def plant(fault: Fault, folder: Path, usual: frozenset[tuple[str, str]] = frozen
     return Outcome(fault, tuple(sorted(found)), tuple(sorted(fitting)), when, seconds)
 
 
-class _looking:
+class Looking:
     """Keeps what the checks are given to look at."""
 
     def __enter__(self) -> list[checks.Subject]:
@@ -144,15 +145,15 @@ def _lines(by_fault: dict[str, Outcome], missed: list[Outcome], counts: tuple[in
     refused, early, late = counts
     yield NOTE
     yield "# What is caught, and what is not\n"
-    yield "Each of these faults was planted alone into a healthy routine, which was then built and validated for the default target"
-    yield "and machine type with no option set. A fault counts as caught where an error or a warning of a check that is about it was"
-    yield "found (in bold; the others are what else was found), or where cpr refused in words to go on.\n"
-    yield f"**{len(by_fault)} faults: {len(by_fault) - len(missed)} caught, {len(missed)} missed.** Of those caught, {refused} were"
-    yield f"refused outright, {early} found before the routine ran, {late} in the rehearsal. The last column is the seconds of the build"
-    yield "and the validation on a machine with two processors.\n"
-    yield "The routines: `texts` scores texts with a vocabulary and a scaler, in Python alone; `pickled` has a preprocessor from a pickle;"
-    yield "`iris` and `add_two` are the samples of these names, with a SavedModel. All but those that say otherwise have examples with"
-    yield "expectations, which is why so much is caught: a routine without them loses these.\n"
+    yield "Each of these faults was planted alone into a healthy routine, which was then built and validated for the default"
+    yield "target and machine type, with no option set. A fault counts as caught where an error or a warning of a check that is"
+    yield "about it was found (in bold; the others are what else was found), or where cpr refused in words to go on.\n"
+    yield f"**{len(by_fault)} faults: {len(by_fault) - len(missed)} caught, {len(missed)} missed.** Of those caught, {refused}"
+    yield f"were refused outright, {early} found before the routine ran, {late} in the rehearsal. The last column is the seconds of"
+    yield "the build and the validation on a machine with two processors.\n"
+    yield "The routines: `texts` scores texts with a vocabulary and a scaler, in Python alone; `pickled` has a preprocessor from a"
+    yield "pickle; `iris` and `add_two` are the samples of these names, with a SavedModel. Where the row does not say otherwise they"
+    yield "have examples with expectations, which is why so much is caught: a routine without them loses all of CPR517.\n"
     for title, faults in GROUPS.items():
         yield f"## {title}\n"
         yield "| fault | planted into | where | found by | caught | s |"

@@ -138,7 +138,7 @@ FAULTS = (
         "textual.py", "import unicodedata\n\n\ndef tokens(text):\n    return unicodedata.normalize('NFD', text.lower()).split()\n"),
         ("CPR517",)),
     Fault("An integer division", "texts", CODE, edits(CODE, (SCORE, SCORE.replace(" / ", " // "))), ("CPR517",)),
-    Fault("A default encoding", "texts", CODE, edits(CODE, ('"vocabulary.txt"), encoding="utf-8"', '"vocabulary.txt")')), WORLD,
+    Fault("A default encoding", "texts", CODE, edits(CODE, ('"scaler.json"), encoding="utf-8"', '"scaler.json")')), WORLD,
           why_missed="It reads what the rehearsal's locale says, and that is UTF-8 there and on the platform."),
     Fault("Data of the package read through the working directory", "texts", CODE, together(
         writes("words.txt", "red\n"), loads('open("words.txt").close()')), ("CPR503",)),

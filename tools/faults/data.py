@@ -6,7 +6,7 @@ import json
 import os
 from pathlib import Path
 
-from faults.planting import Fault, cuts, drops, edits, flips, nothing, together, writes
+from faults.planting import Fault, Plant, cuts, drops, edits, flips, nothing, together, writes
 from faults.routines import step
 
 VOCABULARY, SCALER, PICKLE = "model/vocabulary.txt", "model/scaler.json", "model/step.pkl"
@@ -15,8 +15,8 @@ LOADING = ("CPR503",)
 CONTENT = ("CPR7*",)
 
 
-def _recoded(encoding: str, path: str = VOCABULARY):  # type: ignore[no-untyped-def]
-    return lambda folder: (folder / path).write_bytes((folder / path).read_text("utf-8").encode(encoding))
+def _recoded(encoding: str) -> Plant:
+    return lambda folder: (folder / VOCABULARY).write_bytes((folder / VOCABULARY).read_text("utf-8").encode(encoding))
 
 
 def _line_endings(folder: Path) -> None:

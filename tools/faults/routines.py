@@ -24,8 +24,8 @@ class Scorer:
 
     @classmethod
     def from_path(cls, model_dir):
-        with open(os.path.join(model_dir, "vocabulary.txt"), encoding="utf-8") as file:
-            words = file.read().rstrip("\\n").split("\\n")
+        with open(os.path.join(model_dir, "vocabulary.txt"), "rb") as file:
+            words = file.read().decode("utf-8").rstrip("\\n").split("\\n")
         with open(os.path.join(model_dir, "scaler.json"), encoding="utf-8") as file:
             scaler = json.load(file)
         return cls({word: place for place, word in enumerate(words, start=1)}, scaler)
@@ -116,7 +116,7 @@ def pickled(folder: Path) -> None:
     (folder / "predictor.py").write_text(PICKLED)
     (folder / "steps.py").write_text(STEPS)
     (folder / "model" / "step.pkl").write_bytes(step())
-    rows = ({"instances": [4.0, 2.0], "expect": {"predictions": [0.5, 0.0]}}, {"instances": [6.0], "expect": {"predictions": [1.0]}})
+    rows = [{"instances": row, "expect": {"predictions": [(x - 2) / 4 for x in row]}} for row in ([4.0, 2.0], [6.0])]
     (folder / "examples.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
 
 
