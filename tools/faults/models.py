@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ MODEL = "model/saved_model"
 GRAPH = f"{MODEL}/saved_model.pb"
 SHARD, INDEX = f"{MODEL}/variables/variables.data-00000-of-00001", f"{MODEL}/variables/variables.index"
 LFS = "version https://git-lfs.github.com/spec/v1\noid sha256:" + "6ae3cf9e" * 8 + "\nsize 4\n"
+sys.path.append(str(SAMPLES / "tools"))
+
 ANY = ("CPR503", "CPR504")
 
 
@@ -35,19 +38,24 @@ def served(body: Callable[[Any, Any, Any], Any], shape: tuple[int | None, ...] =
     """An export of ``body(tensorflow, variable, x)``, which takes ``x``."""
 
     def write(tf: Any, path: str) -> None:
+        from exporting import save  # the samples' own: their runtime's TensorFlow reads what it writes
+
         module = tf.Module()
         module.two = tf.Variable(value)
         signature = tf.TensorSpec(shape, tf.float32, "x")
-        function = tf.function(lambda x: {"y": body(tf, module.two, x)}, input_signature=[signature])
-        tf.saved_model.save(module, path, signatures=function)
+        module.serve = tf.function(lambda x: {"y": body(tf, module.two, x)}, input_signature=[signature])
+        save(module, path)
 
     return exported(write)
 
 
-def _without_signature(tf: Any, path: str) -> None:
-    module = tf.Module()
-    module.two = tf.Variable(2.0)
-    tf.saved_model.save(module, path)
+def _without_signature(folder: Path) -> None:
+    served(lambda tf, two, x: x + two)(folder)
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    model = saved_model_pb2.SavedModel.FromString((folder / GRAPH).read_bytes())
+    model.meta_graphs[0].signature_def.clear()
+    (folder / GRAPH).write_bytes(model.SerializeToString(deterministic=True))
 
 
 def _with_table(tf: Any, path: str) -> None:
@@ -77,8 +85,6 @@ def _keras_file(folder: Path) -> None:
 
 
 def _other_weights(folder: Path) -> None:
-    shutil.rmtree(folder / MODEL)
-    shutil.copytree(SAMPLES / "add_two" / "exports" / "module", folder / MODEL)
     for path in (SAMPLES / "iris" / MODEL / "variables").iterdir():
         shutil.copy(path, folder / MODEL / "variables" / path.name)
 
@@ -116,7 +122,7 @@ FAULTS = (
     Fault("A weight that is NaN", "add_two", MODEL, served(lambda tf, two, x: x + two, value=float("nan")), ("CPR513",)),
     Fault("An export of a newer TensorFlow than the runtime's", "add_two", MODEL, _as("keras3"), ("CPR621",)),
     Fault("A graph without the tag serve", "add_two", GRAPH, _retagged, ("CPR608", "CPR503")),
-    Fault("An export without signatures", "add_two", MODEL, exported(_without_signature), ("CPR609", "CPR503")),
+    Fault("An export without signatures", "add_two", MODEL, _without_signature, ("CPR609", "CPR503")),
     Fault("An asset that is missing", "add_two", f"{MODEL}/assets", exported(_with_table), ("CPR610",)),
     Fault("A placeholder that no request feeds", "add_two", MODEL, exported(_unfed), ("CPR644",)),
     Fault("A fixed number of rows", "add_two", MODEL, together(served(lambda tf, two, x: x + two, (2,)), NUMBERS), ("CPR651", "CPR504")),
