@@ -15,13 +15,14 @@ from hypothesis import strategies as st
 from support.routines import CONFIG, write_routine
 
 from cpr import isolation
+from cpr.errors import UsageError
 from cpr.examples import read_examples
 from cpr.isolation import Provided, Run, rehearse
 from cpr.isolation.environment import ThisInterpreter
 from cpr.isolation.installed import _files, closure, distributions, visibility
 from cpr.report import Finding, Report
 from cpr.steps.build import build
-from cpr.steps.validate import examine
+from cpr.steps.validate import examine, validate
 
 SIGHT = Path(isolation.__file__).with_name("probe_imports.py")
 
@@ -198,6 +199,8 @@ def test_in_the_open_nothing_is_hidden(tmp_path: Path, monkeypatch: pytest.Monke
     assert (report.measured["isolation"], report.measured["network"]) == ("none", "none")
     assert not (bundle.root / "validation.json").exists()
     assert of(before, "CPR547") == []
+    with pytest.raises(UsageError, match="proves nothing"):
+        validate(bundle, isolation="none")
 
 
 def test_a_record_of_a_run_in_the_open_is_no_proof(tmp_path: Path) -> None:

@@ -17,7 +17,7 @@ from cpr.bundle import Bundle, ValidatedBundle
 from cpr.checks.locked import with_lock
 from cpr.checks.source import parse_all
 from cpr.content.files import find_pickles
-from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError
+from cpr.errors import BundleError, CprError, OutputError, ProjectError, RequestError, TargetError, UsageError
 from cpr.examples import Example, read_examples
 from cpr.isolation import THIS_INTERPRETER, TIMEOUT_SECONDS, UNPROTECTED, Extent, Run, rehearse
 from cpr.isolation.grades import environment_of
@@ -52,12 +52,28 @@ def validate(
     machine_type: str | None = None,
     *,
     timeout: float = TIMEOUT_SECONDS,
+    isolation: str = THIS_INTERPRETER.grade,
+    requirements: bool = False,
     workers: int | None = None,
     max_p99: float | None = None,
     progress: Progress | None = None,
 ) -> ValidatedBundle:
-    """The bundle with the report of its checks. ``ValidationFailed`` where one found an error; else as :func:`examine`."""
-    report = examine(bundle, target, machine_type, timeout=timeout, workers=workers, max_p99=max_p99, progress=progress)
+    """The bundle with the report of its checks. ``ValidationFailed`` where one found an error, ``UsageError`` for the grade of
+    isolation ``none``, which proves nothing; else as :func:`examine`."""
+    if isolation == UNPROTECTED.grade:
+        remedy = "Leave out isolation, or find the fault with `cpr validate --isolation none`."
+        raise UsageError("A rehearsal in the open proves nothing.", remedy, "isolation")
+    report = examine(
+        bundle,
+        target,
+        machine_type,
+        progress,
+        timeout=timeout,
+        isolation=isolation,
+        requirements=requirements,
+        workers=workers,
+        max_p99=max_p99,
+    )
     if not report.ok:
         raise ValidationFailed(report)
     return ValidatedBundle(bundle, report)
