@@ -145,7 +145,7 @@ def test_a_package_in_a_namespace_that_others_share(tmp_path: Path) -> None:
 
 
 def test_a_copy_that_travels_is_not_the_one_installed_here(tmp_path: Path) -> None:
-    folder = routine(tmp_path, "import jsonschema", predict="return [jsonschema.ANSWER]")
+    folder = routine(tmp_path, "import jsonschema", predict="return [jsonschema.ANSWER for _ in instances]")
     (folder / "jsonschema.py").write_text("ANSWER = 1\n")
     assert errors(examine(build(folder))) == []
 
@@ -191,7 +191,7 @@ def test_in_the_open_nothing_is_hidden(tmp_path: Path, monkeypatch: pytest.Monke
     monkeypatch.setenv("PYTHONPATH", str(tmp_path / "outside"))
     monkeypatch.setenv("SECRET", "token")
     head = "import os, importlib.util\nimport jsonschema, beside_it\nassert importlib.util.find_spec('record') is None"
-    bundle = build(routine(tmp_path, head, predict="return [len(os.environ['SECRET']) - 4]"))
+    bundle = build(routine(tmp_path, head, predict="return [len(os.environ['SECRET']) - 4 for _ in instances]"))
     before = examine(build(routine(tmp_path / "fine", "")))
     report = examine(bundle, isolation="none")
     assert report.ok, report.findings
