@@ -80,10 +80,17 @@ def test_one_prediction_alone_is_no_list(tmp_path: Path) -> None:
     assert "the batch line 1 instances[0], predict returns float, not a list" in message
 
 
-def test_a_batch_loses_what_is_there_twice(tmp_path: Path) -> None:
+def test_a_batch_is_cut_off(tmp_path: Path) -> None:
+    examples = ('{"instances": [1, 2]}', '{"instances": [4]}')
+    ((severity, check, message),) = told(tried(tmp_path, "return [value * 3 for value in instances[:2]]", examples=examples))
+    assert (severity, check) == ("error", "CPR551")
+    assert "predict returns 2 predictions for 3 instances" in message
+
+
+def test_where_nobody_sends_more_than_one_it_is_a_warning(tmp_path: Path) -> None:
     predict = "return [value * 3 for value in dict.fromkeys(instances)]"
     ((severity, check, message),) = told(tried(tmp_path, predict, examples=('{"instances": [2]}',)))
-    assert (severity, check) == ("error", "CPR551")
+    assert (severity, check) == ("warning", "CPR551")
     assert "predict returns 1 predictions for 2 instances" in message
 
 

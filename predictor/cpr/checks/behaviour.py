@@ -41,7 +41,10 @@ def _pair(details: Mapping[str, str]) -> str:
 )
 def not_by_instance(subject: Subject) -> Iterator[Fault]:
     for trial in _trials(subject, "length"):
-        yield Fault(_where(subject, trial), f"For the batch {trial.details['batch']}, {trial.details['problem']}.")
+        # Where every example has one instance, nobody may ever send more.
+        severity = Severity.WARNING if trial.details["lone"] == "yes" else None
+        message = f"For the batch {trial.details['batch']}, {trial.details['problem']}."
+        yield Fault(_where(subject, trial), message, severity=severity)
     for trial in _trials(subject, "order"):
         yield Fault(
             _where(subject, trial),

@@ -55,14 +55,15 @@ class Batches:
         if reply.refused:
             return
         line, batch = items[0].case.line, _named(items)
+        lone = "yes" if all(len(case.instances) == 1 for case in self._trials.cases) else "no"
         problem = reply.problem if reply.raised else "predict returns {}".format(reply.problem)
         if reply.no_list:
-            self._trials.find("length", line, batch=batch, problem=problem)
+            self._trials.find("length", line, batch=batch, problem=problem, lone=lone)
         elif reply.text is None:
             self._trials.find("batch_fails", line, batch=batch, problem=problem)
         elif len(reply.items()) != len(items):
             problem = "predict returns {} predictions for {} instances".format(len(reply.items()), len(items))
-            self._trials.find("length", line, batch=batch, problem=problem)
+            self._trials.find("length", line, batch=batch, problem=problem, lone=lone)
         elif self._trials.constant:
             self._compare(items, reply.items())
 
