@@ -27,6 +27,9 @@ ELSEWHERE = {
     "CPR516": ("validate/test_limits.py::test_request_bytes", "nor a request of more than a megabyte"),
     "CPR522": ("validate/test_validate.py::test_a_bad_line_in_a_bundle_from_elsewhere", "cpr build refuses such a line"),
     "CPR711": ("checks/test_secrets.py::test_what_opens_something_is_an_error", "repositories refuse what looks like a key"),
+    "CPR801": ("validate/test_requirements.py::test_a_version_that_is_not_there", "only an index knows"),
+    "CPR802": ("validate/test_requirements.py::test_the_index_is_asked_only_when_told", "only an index knows"),
+    "CPR806": ("checks/test_requirement_checks.py::test_what_is_installed_against_the_machine", "only an index knows sizes"),
     "CPR601": (
         "saved_model/test_findings_place.py::test_a_folder_without_a_model",
         "a routine needs none: of cpr inspect alone",

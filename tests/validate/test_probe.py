@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -72,3 +73,20 @@ def test_runs_on(version: str, tmp_path: Path) -> None:
         "behaved",
     ]
     assert events[-1]["tried"] == ["repeats", "batches", "growth of memory", "threads"]
+
+
+QUIET = """
+import platform, sys
+sys.path.insert(0, sys.argv[1])
+import probe
+started = []
+sys.addaudithook(lambda event, _: started.append(event) if event == "subprocess.Popen" else None)
+print(probe._platform(), len(started), platform.platform(), len(started))
+"""
+
+
+def test_it_starts_no_process_that_would_count_as_the_routines() -> None:
+    command = [sys.executable, "-I", "-c", QUIET, str(PROBE.parent)]
+    mine, before, pythons, after = subprocess.run(command, capture_output=True, text=True, check=True).stdout.split()
+    assert (mine, before) == (pythons, "0")
+    assert after == "1", "Python's own starts one; where it no longer does, take it"

@@ -271,7 +271,7 @@ class Probe:
             network=self.network.grade,
             python=platform.python_version(),
             implementation=platform.python_implementation(),
-            platform=platform.platform(),
+            platform=_platform(),
         )
         self._phase_done("interpreter", _now() - self.job["started"])
         self.network.watch()
@@ -636,6 +636,15 @@ def _traceback(error: BaseException, frames: List[traceback.FrameSummary]) -> st
     lines += traceback.format_list(frames[-30:])
     lines.append("{}: {}\n".format(_type_name(type(error)), _text(error)))
     return "".join(lines)[-_MAX_TEXT * 2 :]
+
+
+def _platform() -> str:
+    """As :func:`platform.platform`, which starts ``uname``: the processes seen here are to be the routine's."""
+    if not hasattr(os, "uname"):
+        return platform.platform()
+    system = os.uname()
+    libc = "".join(platform.libc_ver())
+    return "-".join((system.sysname, system.release, system.machine, *(("with", libc) if libc else ())))
 
 
 def main() -> None:
