@@ -113,7 +113,7 @@ FAULTS = (
     Fault("The text of an exception returned as a prediction, without expectations", "texts", CODE, quietly(
         predicts("try:\n    return [self.score(text) for text in instances if text[0]]\n"
                  "except IndexError as error:\n    return [repr(error)] * len(instances)")), BEHAVIOUR),
-    Fault("NaN for an empty text", "texts", CODE, scores('average = average if row else float("nan")'), ("CPR513",), fast=True),
+    Fault("NaN for an empty text", "texts", CODE, scores('average = average if row else float("nan")'), ("CPR513",)),
     Fault("NaN for an input that no example has", "texts", CODE, scores('average = average if len(row) < 9 else float("nan")'), ("CPR513",),
           why_missed="What no example asks for is not seen. Examples at the corners are the remedy."),
     Fault("A crash on an input that no example has", "texts", CODE, scores("average /= len(row) < 9"), ("CPR504", *BEHAVIOUR),
@@ -123,7 +123,7 @@ FAULTS = (
     Fault("An array in place of a list", "texts", CODE,
           together(imports("import numpy"), predicts("return numpy.asarray([self.score(text)['score'] for text in instances])")), TYPE),
     Fault("A generator in place of a list", "texts", CODE, predicts("return (self.score(text) for text in instances)"), TYPE),
-    Fault("A dictionary in place of a list", "texts", CODE, predicts(f"return {{'predictions': {EACH}}}"), TYPE, fast=True),
+    Fault("A dictionary in place of a list", "texts", CODE, predicts(f"return {{'predictions': {EACH}}}"), TYPE),
     Fault("A text in place of a list", "texts", CODE, together(predicts(f"return json.dumps({EACH})")), TYPE),
     Fault("The return forgotten", "texts", CODE, predicts(EACH), TYPE),
     Fault("Bytes in the answer", "texts", CODE, edits(CODE, (ANSWER, 'return {"text": text.encode(), "score"')), JSON),

@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import site
+import sys
 import sysconfig
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 
@@ -29,6 +32,7 @@ class Distribution:
 
 def closure(requirements: Sequence[str]) -> dict[str, str]:
     """Version by name of what is installed of ``requirements`` and of their own, extras and markers heeded."""
+    stamps = tuple(_stamps())
     versions: dict[str, str] = {}
     waiting = [(text, "") for text in requirements]
     seen = set()
@@ -41,15 +45,22 @@ def closure(requirements: Sequence[str]) -> dict[str, str]:
         if requirement.marker is not None and not requirement.marker.evaluate({"extra": extra}):
             continue
         name = canonicalize_name(requirement.name)
-        distribution = installed(name)
-        if distribution is None:
+        found = _version_and_needs(stamps, name)
+        if found is None:
             continue
-        versions[name] = distribution.version
+        versions[name], needs = found
         for wanted in {"", *requirement.extras}:
             if (name, wanted) not in seen:
                 seen.add((name, wanted))
-                waiting += [(text, wanted) for text in distribution.requires or ()]
+                waiting += [(text, wanted) for text in needs]
     return versions
+
+
+@lru_cache(maxsize=1000)
+def _version_and_needs(stamps: tuple[tuple[str, int], ...], name: str) -> tuple[str, tuple[str, ...]] | None:
+    """What an installed distribution says of itself; its metadata are long, and asked for again and again."""
+    distribution = installed(name)
+    return None if distribution is None else (distribution.version, tuple(distribution.requires or ()))
 
 
 def installed(name: str) -> metadata.Distribution | None:
@@ -61,6 +72,18 @@ def installed(name: str) -> metadata.Distribution | None:
 
 def distributions() -> tuple[Distribution, ...]:
     """Every installed distribution, read from its own list of files; the first of a name counts, as it does for Python."""
+    return _distributions(tuple(_stamps()))
+
+
+def _stamps() -> Iterator[tuple[str, int]]:
+    """The folders of the path with the time of their last change: installing or removing anything changes one."""
+    for entry in sys.path:
+        with suppress(OSError):
+            yield entry, Path(entry).stat().st_mtime_ns
+
+
+@lru_cache(maxsize=1)
+def _distributions(stamps: tuple[tuple[str, int], ...]) -> tuple[Distribution, ...]:
     found: dict[str, tuple[str, list[tuple[str, ...]], int, list[str]]] = {}
     for each in metadata.distributions():
         told = _told(each)
