@@ -1,7 +1,4 @@
-"""Installing and running a bundle as the service would. The packages are installed with one pip call each, as the service does:
-pip drops the second of two packages with the same top folder in one ``--target`` silently, but merges them when both are named
-in one call. The calls run side by side, each into a folder of its own, and the folders are then joined by pip's rule.
-"""
+"""Installing and running a bundle as the service would, and what that tells."""
 
 from __future__ import annotations
 
@@ -20,6 +17,7 @@ from cpr.examples import Example
 from cpr.isolation.child import Ended, make_room, run_child
 from cpr.isolation.environment import THIS_INTERPRETER, UNPROTECTED, Environment
 from cpr.isolation.installed import NOTHING, Provided, Visibility, installation_folders, visibility
+from cpr.isolation.installing import install
 from cpr.isolation.job import Extent, Scene, write_job
 from cpr.isolation.record import Run, read_run
 
@@ -30,18 +28,6 @@ TIMEOUT_SECONDS = 300.0
 REPLAY_AND_TRIALS = Extent()
 
 _PROBE = Path(__file__).with_name("probe.py")
-_PIP = (
-    "-m",
-    "pip",
-    "install",
-    "--no-deps",
-    "--no-build-isolation",
-    "--no-index",
-    "--disable-pip-version-check",
-    "--no-cache-dir",
-    "--no-input",
-    "--target",
-)
 
 
 def rehearse(
@@ -59,8 +45,8 @@ def rehearse(
     """
     started = time.monotonic()
     with _room() as work:
-        with ThreadPoolExecutor(1) as pool:  # pip does the work; meanwhile, look at what is installed here
-            installing = pool.submit(_install, bundle, work, environment, started + timeout)
+        with ThreadPoolExecutor(1) as pool:  # other processes do the work; meanwhile, look at what is installed here
+            installing = pool.submit(install, bundle, work, environment, started + timeout)
             sight = visibility(bundle.manifest.requirements, provided) if environment.hides else None
             failure = installing.result()
         if failure is not None:
@@ -118,33 +104,6 @@ def _room() -> Iterator[Path]:
         work = Path(folder).resolve()
         make_room(work)
         yield work
-
-
-def _install(bundle: Bundle, work: Path, environment: Environment, deadline: float) -> tuple[str, Ended] | None:
-    """Install every package; the first that fails, and how it ended."""
-    packages = bundle.manifest.packages
-    folders = [work / f"site-{number}" for number in range(len(packages))]
-
-    def install(package: str, folder: Path) -> Ended:
-        command = [environment.python, "-I", *_PIP, str(folder), str(bundle.path(package).resolve())]
-        return run_child(command, work, "pip", deadline)
-
-    with ThreadPoolExecutor(2) as pool:
-        endings = list(pool.map(install, packages, folders))
-    for package, ended in zip(packages, endings, strict=True):
-        if ended.status != 0:
-            return package, ended
-    _join(folders, work / "site")
-    return None
-
-
-def _join(folders: Sequence[Path], site: Path) -> None:
-    """Move what was installed to one place by the rule of pip's ``--target``: what is there stays, a second is dropped."""
-    site.mkdir()
-    for folder in folders:
-        for entry in folder.iterdir() if folder.is_dir() else ():
-            if not (site / entry.name).exists():
-                entry.rename(site / entry.name)
 
 
 def _stamps(bundle: Bundle) -> dict[str, tuple[int, int] | None]:
