@@ -305,12 +305,9 @@ def test_findings_come_worst_first_with_their_cause_once(models):
 
 PASTED = [
     ("module", "serving_default", '{"best": 0, "scores": [0.0, 0.0, 0.0]}\n'),
-    ("module", "mixed", "half: float16 []\n"),
-    ("keras", "serving_default", "]\n"),
     ("tf1_builder", "predict", '"names": "'),
     ("requests", "picture", "0\n"),
     ("requests", "large", '{"flipped": false, "mean": 0.0}\n'),
-    ("requests", "scalar", "[0., 0., 0.]\n"),
     ("odd it's here", "it's \\n", "[1]\n[1]\n"),
 ]
 
