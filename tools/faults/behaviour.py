@@ -9,7 +9,7 @@ ENDS, NETWORK, TYPE, JSON = ("CPR505",), ("CPR508",), ("CPR511",), ("CPR512",)
 BEHAVIOUR = ("CPR55*",)
 TIME = ("CPR55*", "CPR561")
 MEMORY = ("CPR53*", "CPR55*")
-WORLD = ("CPR54[3-9]", "CPR55*")
+WORLD = ("CPR54[3-9]", "CPR55*", "CPR560")
 EACH = "[self.score(text) for text in instances]"
 ANSWER = 'return {"score"'
 
@@ -53,11 +53,13 @@ FAULTS = (
     Fault("A file of the model written over", "texts", CODE,
           loads('with open(os.path.join(model_dir, "scaler.json"), "a") as file:', '    file.write("\\n")'), ("CPR509",)),
     Fault("A file written into the model directory", "texts", CODE,
-          loads('with open(os.path.join(model_dir, "cache.txt"), "w") as file:', '    file.write("")'), ("CPR509", *WORLD)),
+          loads('with open(os.path.join(model_dir, "cache.txt"), "w") as file:', '    file.write("")'), ("CPR509", *WORLD),
+          why_missed="What is new there stays in the rehearsal's copy; a file of the model that is altered is found."),
     Fault("A program started at import", "texts", CODE,
           together(imports("import subprocess, sys"), at_import('subprocess.run([sys.executable, "-c", "pass"], check=True)')), WORLD),
     Fault("A child forked in predict that never ends", "texts", CODE,
-          scores("if os.fork() == 0:", "    import time", "    time.sleep(600)"), WORLD),
+          scores("if os.fork() == 0:", "    import time", "    time.sleep(600)"), WORLD,
+          why_missed="A note (CPR533) says that the routine starts processes, where they are seen."),
     Fault("More memory than the machine has", "texts", CODE, loads("cls.ballast = bytearray(b'x') * (2100 << 20)"), ("CPR531",)),
     Fault("Nearly as much memory as the machine has", "texts", CODE,
           loads("cls.ballast = bytearray(b'x') * (1850 << 20)"), ("CPR531",)),
@@ -80,14 +82,16 @@ FAULTS = (
           together(at_import("CACHE = {}"), predicts("return [CACHE.setdefault(len(text), self.score(text)) for text in instances]")),
           ("CPR517",)),
     Fault("A cache that returns stale answers, without expectations", "texts", CODE, quietly(
-        at_import("CACHE = {}"), predicts("return [CACHE.setdefault(len(text), self.score(text)) for text in instances]")), BEHAVIOUR),
+        at_import("CACHE = {}"), predicts("return [CACHE.setdefault(len(text), self.score(text)) for text in instances]")), BEHAVIOUR,
+        why_missed="It answers the same whenever it is asked: only an expectation tells that it is wrong."),
     Fault("A buffer that threads share", "texts", CODE, together(imports("import time"), scores(*BUFFER)), BEHAVIOUR),
     Fault("Random numbers in the answer", "texts", CODE,
           together(imports("import random"), scores("average += random.random() / 100")), ("CPR517",)),
     Fault("Random numbers in the answer, without expectations", "texts", CODE, quietly(
         imports("import random"), scores("average += random.random() / 100")), BEHAVIOUR),
     Fault("The time of day in the answer, without expectations", "texts", CODE,
-          quietly(imports("import time"), scores("average += time.time()")), BEHAVIOUR),
+          quietly(imports("import time"), scores("average += time.time()")), BEHAVIOUR,
+          why_missed="From call to call the seconds since 1970 change less than the tolerance that numbers are compared with."),
     Fault("The order of a set in the answer, without expectations", "texts", CODE,
           quietly(edits(CODE, (ANSWER, 'return {"words": list(set("abcdefghij" + text)), "score"'))), BEHAVIOUR,
           why_missed="The order of a set of strings changes from process to process, and within one it stays."),
