@@ -8,6 +8,7 @@ import subprocess
 import sys
 import textwrap
 import time
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -116,6 +117,13 @@ def test_texts_say_enough_to_be_told_from_others() -> None:
         for source in symptom.texts:
             words = Text(source).words
             assert len(words) >= 2 and sum(len(word.text) for word in words) >= 18, (symptom.id, source)
+
+
+def test_the_texts_that_the_help_and_the_how_to_show_are_known(repository: Path) -> None:
+    told = (repository / "docs" / "how-to.md").read_text() + cpr("diagnose", "--help").out
+    shown = re.findall(r"cpr diagnose '(.+?)'$", told, re.MULTILINE)
+    assert len(shown) >= 2
+    assert all(diagnose(text)[0].check == "CPR531" for text in shown)
 
 
 def test_no_words_at_all() -> None:
