@@ -113,6 +113,11 @@ class Manifest:
         return "sha256:" + hashlib.sha256(text.encode("ascii")).hexdigest()
 
     @property
+    def content(self) -> str:
+        """64 hex digits over all that is published, the tool's part as well: with another release only that part differs."""
+        return hashlib.sha256(self.to_json().encode("ascii")).hexdigest()
+
+    @property
     def all_files(self) -> tuple[FileEntry, ...]:
         """Every file of the bundle but the manifest and the validation record, ordered by path."""
         return tuple(sorted(self.files + self.tool.files))

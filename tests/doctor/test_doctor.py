@@ -56,7 +56,7 @@ def test_this_installation_is_fine():
     assert checks["cpr"]["detail"].startswith(cpr.__version__)
     for name in ("google-crc32c", "PyYAML", "packaging", "pathspec", "pip", "setuptools", "vermin"):
         assert checks[name] == {"name": name, "status": "ok", "detail": metadata.version(name), "remedy": ""}
-    assert f"boto3 {metadata.version('boto3')}" in checks["extra s3"]["detail"]
+    assert f"botocore {metadata.version('botocore')}" in checks["extra s3"]["detail"]
     assert {"extra tensorflow", "extra gcs", "extra s3", "extra serve"} <= checks.keys()
 
 
@@ -78,10 +78,10 @@ def test_a_core_requirement_too_old_is_broken(tmp_path):
 
 
 def test_an_extra_too_old_is_missing_and_no_failure(tmp_path):
-    folder = distribution(tmp_path, "boto3", "1.0")
+    folder = distribution(tmp_path, "botocore", "1.0")
     check = doctor({"PYTHONPATH": str(folder)})["extra s3"]
     assert check["status"] == "missing"
-    assert "boto3: 1.0 is installed" in check["detail"]
+    assert "botocore: 1.0 is installed" in check["detail"]
     assert check["remedy"] == "pip install 'cpr-kit[s3]'"
 
 
@@ -101,8 +101,8 @@ def test_an_extra_that_is_not_there_is_missing(tmp_path):
     checks = {check["name"]: check for check in json.loads(done.stdout)["checks"]}
     for extra, package in (
         ("tensorflow", "tensorflow"),
-        ("gcs", "google-cloud-storage"),
-        ("s3", "boto3"),
+        ("gcs", "google-auth"),
+        ("s3", "botocore"),
         ("serve", "uvicorn"),
     ):
         assert checks[f"extra {extra}"]["status"] == "missing"
@@ -196,7 +196,7 @@ def test_nothing_heavy_is_imported():
     done = subprocess.run(command, capture_output=True, text=True, check=True, timeout=60)
     imported = {line.rpartition("|")[2].strip().split(".")[0] for line in done.stderr.splitlines() if "|" in line}
     assert "cpr" in imported
-    assert not imported & {"tensorflow", "numpy", "google", "boto3", "botocore", "uvicorn", "yaml"}
+    assert not imported & {"tensorflow", "numpy", "google", "botocore", "uvicorn", "yaml"}
 
 
 def test_a_home_that_may_not_be_entered_is_no_failure(tmp_path):

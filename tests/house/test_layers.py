@@ -16,8 +16,6 @@ PACKAGE = Path(cpr.__file__).parent
 VALUES = {"cpr.errors", "cpr.manifest", "cpr.report", "cpr.bundle"}
 HEAVY = {
     "tensorflow": "cpr.interface._tensorflow",
-    "google.cloud": "cpr.storage.gs",
-    "boto3": "cpr.storage.s3",
     "uvicorn": "cpr.steps.serving",
 }
 
@@ -71,6 +69,13 @@ def test_what_travels_with_a_routine_imports_nothing_else_of_cpr(name: str) -> N
         assert not other.startswith("cpr.") or other.startswith(("cpr.interface", "cpr.errors")), f"{name} imports {other}"
 
 
+def test_credentials_are_found_beside_the_stores_that_ask_with_them() -> None:
+    """google-auth and botocore, each in the module of its store and in the one that signs for it."""
+    for heavy, store in (("google", "cpr.storage.gs"), ("botocore", "cpr.storage.s3")):
+        importers = {name for name, tree in MODULES.items() for other in imports(tree) if other.partition(".")[0] == heavy}
+        assert importers == {store, f"{store}_sign"}, "google_crc32c is another package"
+
+
 @pytest.mark.parametrize(("heavy", "home"), HEAVY.items())
 def test_a_heavy_dependency_has_one_home(heavy: str, home: str) -> None:
     importers = {
@@ -92,7 +97,7 @@ def test_only_the_command_line_prints() -> None:
 LOADED = """
 import sys
 {code}
-heavy = {{'tensorflow', 'google', 'boto3', 'numpy', 'uvicorn', 'yaml'}}
+heavy = {{'tensorflow', 'google', 'botocore', 'numpy', 'uvicorn', 'yaml'}}
 print(*sorted({{name.partition('.')[0] for name in sys.modules}} & heavy))
 """
 
@@ -116,7 +121,7 @@ def test_help_loads_nothing_heavy() -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     loaded = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
     assert "argparse" in loaded, "the list is that of the imports"
-    assert not loaded & {"tensorflow", "google", "boto3", "numpy", "yaml", "msgspec", "packaging", "setuptools"}
+    assert not loaded & {"tensorflow", "google", "botocore", "numpy", "yaml", "msgspec", "packaging", "setuptools"}
 
 
 def test_every_step_can_be_used_from_python() -> None:

@@ -177,8 +177,8 @@ def test_verify_is_refused_with_what_to_do(bucket: Place, model: Path) -> None:
 
 
 def test_a_missing_extra_is_told(model: Path, tmp_path: Path) -> None:
-    """A copy of boto3's package that cannot be imported stands in the way of the real one."""
-    (tmp_path / "boto3.py").write_text("raise ModuleNotFoundError('No module named boto3', name='boto3')\n")
+    """A copy of botocore's package that cannot be imported stands in the way of the real one."""
+    (tmp_path / "botocore.py").write_text("raise ModuleNotFoundError('No module named botocore', name='botocore')\n")
     ran = cpr("inspect", "s3://some-bucket/model", "--json", env={"PYTHONPATH": str(tmp_path)})
     assert (ran.status, ran.error["type"]) == (1, "MissingExtra")
     assert ran.error["remedy"] == "pip install 'cpr-kit[s3]'"

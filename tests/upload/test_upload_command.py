@@ -85,7 +85,7 @@ def test_altered_bundle(make: MakeValidated, tmp_path: Path) -> None:
     altered = cpr("upload", root, tmp_path / "out", "--json")
     assert altered.status == 1
     assert altered.error["type"] == "BundleError"
-    assert not (tmp_path / "out").exists()
+    assert not [path for path in (tmp_path / "out").rglob("*") if path.is_file()]
 
 
 def test_validates_first_where_no_record_is_there(make: MakeValidated, tmp_path: Path) -> None:

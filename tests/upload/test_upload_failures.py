@@ -197,7 +197,7 @@ def test_a_file_changed_during_the_upload(s3_place: Place, make: MakeValidated) 
         with open(changed, "r+b") as file:
             file.write(b"!" * 20_000)
 
-    with pytest.raises(BundleError, match=r"altered during the upload: model/59\.bin"):
+    with pytest.raises(BundleError, match=r"altered: model/59\.bin"):
         upload(bundle, s3_place.uri, progress=alter)
     assert manifests(s3_place) == []
 
@@ -242,7 +242,7 @@ def test_progress_that_raises_stops_the_upload(place: Place, make: MakeValidated
     assert upload(make(factor="4"), place.uri).uploaded  # the claim was given up
 
 
-@pytest.mark.parametrize(("scheme", "package", "extra"), [("gs", "google", "gcs"), ("s3", "boto3", "s3")])
+@pytest.mark.parametrize(("scheme", "package", "extra"), [("gs", "google", "gcs"), ("s3", "botocore", "s3")])
 def test_missing_extra_names_itself(scheme: str, package: str, extra: str, tmp_path: Path) -> None:
     """In a fresh interpreter where the client library cannot be found."""
     program = (

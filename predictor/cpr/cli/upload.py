@@ -9,7 +9,8 @@ from contextlib import contextmanager
 
 from cpr.bundle import Bundle, ValidatedBundle
 from cpr.cli.console import Console, Outcome, size_text
-from cpr.steps.upload import Progress, Upload, upload
+from cpr.steps.upload import Upload, upload
+from cpr.storage.sending import Progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:

@@ -49,17 +49,31 @@ class Stored:
 
     size: int
     checksums: Mapping[str, str]
+    updated: float | None = None
+    """When it was written, in seconds since 1970."""
+    publisher: str = ""
+    """Who published it, as :meth:`Storage.write` was told; empty where the store does not keep that, or none was told."""
 
 
 class Storage(Protocol):
     """A bucket or a folder. Names have forward slashes and no leading one. Every failure is a ``StorageError`` with a remedy.
 
-    ``parallel`` is the number of writes that are worth doing at a time.
+    Safe to use from any number of threads.
     """
 
-    parallel: int
+    creates_once: bool
+    """Whether a write with ``create_only`` can be trusted: else the writer has to look who was first."""
+    part_bytes: int
+    """Content up to this size is written whole; larger content is sent in parts of this size, which can be gone on with."""
 
-    def write(self, name: str, content: Path | bytes, expected: Fingerprint, create_only: bool = False) -> Stored | None:
+    @property
+    def parallel(self) -> int:
+        """The number of requests that are worth having under way at a time."""
+        ...
+
+    def write(
+        self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
+    ) -> Stored | None:
         """Store ``content`` whole or not at all, and return what the store now reports.
 
         With ``create_only``, an object that is already there stays as it is and the answer is ``None``. ``ChecksumError`` where
@@ -67,16 +81,40 @@ class Storage(Protocol):
         """
         ...
 
+    def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
+        """Begin to write ``size`` bytes in parts of ``part`` bytes, or go on with ``session``: ``None`` where it is stale."""
+        ...
+
+    def copy(self, source: str, name: str) -> Stored | None:
+        """Copy an object inside the store; ``None`` where it is not there, or the store cannot."""
+        ...
+
+    def stop(self, at_once: bool) -> None:
+        """Let other threads do nothing more here: they get ``Stopped``, until :meth:`go_on`. What is under way is broken off
+        ``at_once``, or comes to its end."""
+        ...
+
+    def go_on(self) -> None:
+        """Do again what is asked for, after :meth:`stop`."""
+        ...
+
     def stat(self, name: str) -> Stored | None:
         """What is stored under ``name``; ``None`` where nothing is."""
         ...
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
-        """Write the content into ``sink``; false where there is none. ``ChecksumError`` above ``limit`` bytes."""
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
+        """Write the content from byte ``start`` on into ``sink``; false where there is none.
+
+        ``ChecksumError`` above ``limit`` bytes.
+        """
+        ...
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
+        """All objects below ``prefix``, which is empty or ends in a slash, with what a listing tells of them."""
         ...
 
     def list(self, prefix: str) -> Iterator[str]:
-        """Names of all objects below ``prefix``, which is empty or ends in a slash."""
+        """Names of all objects below ``prefix``."""
         ...
 
     def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
@@ -91,13 +129,57 @@ class Storage(Protocol):
         """Remove one object; no error where it is not there."""
         ...
 
-    def hasher(self) -> Hasher:
-        """A fresh hasher for the checksums that this store reports."""
+    def hasher(self, in_parts: bool = False) -> Hasher:
+        """A fresh hasher for the checksums that this store reports, of content written whole or in parts."""
         ...
 
     def uri(self, name: str) -> str:
         """How a person names an object or a folder of this store."""
         ...
+
+
+class Parts(Protocol):
+    """An object being written in parts, numbered from 0; only the last may be shorter. Parts may be sent from several threads.
+
+    ``session`` is what another process needs to go on with it. ``in_order`` is true where each part has to follow the one
+    before.
+    """
+
+    session: str
+    in_order: bool
+
+    def held(self) -> Mapping[int, str]:
+        """The parts that the store holds already, each with the token that sending it gave."""
+        ...
+
+    def send(self, number: int, content: bytes) -> str:
+        """Send one part, and return a token that names what was stored. ``ChecksumError`` where it was damaged on its way."""
+        ...
+
+    def finish(self, tokens: Mapping[int, str]) -> Stored | None:
+        """Make the parts, all of them, into the object, and return what the store reports; ``None`` where it is gone again."""
+        ...
+
+    def proof(self, tokens: Mapping[int, str]) -> Mapping[str, str]:
+        """Checksums that the store is to report for the whole, as far as the parts' tokens tell."""
+        ...
+
+    def abort(self) -> None:
+        """Forget what was sent; no error where there is nothing left."""
+        ...
+
+
+class Bucket:
+    """What follows from ``objects``."""
+
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
+        raise NotImplementedError
+
+    def list(self, prefix: str) -> Iterator[str]:
+        return (name for name, _ in self.objects(prefix))
+
+    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
+        return ((name, stored.size) for name, stored in self.objects(prefix))
 
 
 def fingerprint(content: Path | bytes, hasher: Hasher) -> Fingerprint:
@@ -115,6 +197,10 @@ def open_content(content: Path | bytes) -> BinaryIO:
     return io.BytesIO(content) if isinstance(content, bytes) else open(content, "rb")
 
 
+def part_count(size: int, part: int) -> int:
+    return max(1, -(-size // part))
+
+
 def agrees(stored: Stored, expected: Fingerprint) -> bool | None:
     """Whether the store holds what was sent; ``None`` where the checksums it reports cannot tell."""
     if stored.size != expected.size:
@@ -129,13 +215,16 @@ def agrees(stored: Stored, expected: Fingerprint) -> bool | None:
 def holds(storage: Storage, name: str, stored: Stored, expected: Fingerprint) -> bool:
     """Whether the store holds what was sent; reads the object back where its checksums cannot tell."""
     verdict = agrees(stored, expected)
-    if verdict is None:
-        sink = HashSink()
-        try:
-            return storage.download(name, sink, expected.size) and sink.sha256.hexdigest() == expected.sha256
-        except ChecksumError:
-            return False
-    return verdict
+    return reads_back(storage, name, expected.size, expected.sha256) if verdict is None else verdict
+
+
+def reads_back(storage: Storage, name: str, size: int, sha256: str) -> bool:
+    """Whether the object's content, read and hashed, is what these say."""
+    sink = HashSink()
+    try:
+        return storage.download(name, sink, size) and (sink.size, sink.sha256.hexdigest()) == (size, sha256)
+    except ChecksumError:
+        return False
 
 
 class HashSink:
@@ -152,6 +241,10 @@ class HashSink:
         if self._file is not None:
             self._file.write(block)
         return len(block)
+
+
+class Stopped(Exception):
+    """The store was told to break off what is under way."""
 
 
 class TooLong(Exception):

@@ -11,7 +11,7 @@ import json
 import secrets
 import time
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from types import TracebackType
 
 from cpr.errors import StorageError, VersionExists
@@ -31,36 +31,41 @@ class _Record:
     token: str
     started: float
     """Seconds since 1970 by the publisher's clock; 0 once it has given up."""
+    publisher: str = ""
+    bundle: str = ""
+    """The digest of the bundle, as it is told to people."""
 
     @property
     def active(self) -> bool:
         return abs(time.time() - self.started) < CLAIM_SECONDS
 
     def to_json(self) -> bytes:
-        return json.dumps({"digest": self.digest, "token": self.token, "started": self.started}).encode()
+        return json.dumps(asdict(self)).encode()
 
 
 class Claim:
     """Holds ``base`` for content with ``digest`` while the ``with`` block runs; ``VersionExists`` where other content holds it.
 
+    ``publisher`` and ``bundle`` (its digest) are what the others are told.
+
     ``dirty`` is true where an upload has begun here already, this one or an earlier one that did not end: then all the files
-    below ``base`` are an upload's own. Set it before the first file is written.
+    below ``base`` are an upload's own. Set it before the first file is written. Set ``published`` once the manifest is there.
     """
 
-    def __init__(self, storage: Storage, base: str, digest: str) -> None:
+    def __init__(self, storage: Storage, base: str, digest: str, publisher: str = "", bundle: str = "") -> None:
         self._storage = storage
         self._name = base + CLAIM_NAME
-        self._mine = _Record(digest, secrets.token_hex(16), time.time())
+        self._mine = _Record(digest, secrets.token_hex(16), time.time(), publisher, bundle)
         self._held = self._mine
         self.dirty = False
+        self.published = False
 
     def __enter__(self) -> Claim:
         for _ in range(5):
+            if self._write(self._mine, create_only=True) and self._storage.creates_once:
+                return self
+            # Whoever is found holds the place: a store may ignore the condition, or refuse a request that it has repeated.
             found = self._find()
-            if found is None:
-                self._write(self._mine, create_only=True)
-                # Whoever is found holds the place: a store may ignore the condition, or refuse a request that it has repeated.
-                found = self._find()
             if found is None:
                 continue
             if found.token == self._mine.token:
@@ -77,13 +82,16 @@ class Claim:
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
         # A failure to release says nothing about the upload: the claim grows old by itself.
         with suppress(StorageError):
+            if kind is None and self.published:
+                self._storage.delete(self._name)  # whosever it is: nothing more is written here
+                return
             found = self._find()
             if found is None or found.token != self._held.token:
                 return
             if kind is None or not self.dirty:
                 self._storage.delete(self._name)
             elif self._held is self._mine:
-                self._write(_Record(found.digest, found.token, _GIVEN_UP))
+                self._write(replace(found, started=_GIVEN_UP))
 
     def stands(self) -> bool:
         """False where the place was given up or taken meanwhile: by a fellow with the same content, or by somebody else."""
@@ -94,9 +102,10 @@ class Claim:
         place = self._storage.uri(self._name)
         return StorageError("Another upload came in between.", "Run it again.", place)
 
-    def _write(self, record: _Record, create_only: bool = False) -> None:
+    def _write(self, record: _Record, create_only: bool = False) -> bool:
         content = record.to_json()
-        self._storage.write(self._name, content, fingerprint(content, self._storage.hasher()), create_only)
+        stored = self._storage.write(self._name, content, fingerprint(content, self._storage.hasher()), create_only)
+        return stored is not None
 
     def _find(self) -> _Record | None:
         text = read(self._storage, self._name, _LIMIT)
@@ -104,15 +113,18 @@ class Claim:
             return None
         try:
             document = json.loads(text)
-            return _Record(str(document["digest"]), str(document["token"]), float(document["started"]))
+            known = str(document["digest"]), str(document["token"]), float(document["started"])
+            return _Record(*known, *(str(document.get(key, ""))[:200] for key in ("publisher", "bundle")))
         except (KeyError, TypeError, ValueError):
             return _Record("", "", _GIVEN_UP)
 
     def _taken(self, found: _Record) -> VersionExists:
         place = self._storage.uri(self._name)
         begun = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(found.started))
+        who = f" by {found.publisher}" if found.publisher else ""
+        what = f" ({found.bundle})" if found.bundle else ""
         return VersionExists(
-            f"Other content is being uploaded as this version, since {begun}.",
+            f"Other content{what} is being uploaded as this version{who}, since {begun}.",
             f"Let it finish, and choose a new version. If it was killed, delete {place} and run this again.",
             place,
         )

@@ -1,4 +1,4 @@
-"""Google Cloud Storage through google-cloud-storage; the one module that imports it.
+"""Google Cloud Storage: its JSON API, and its XML API for content in parts. The one module that imports google-auth.
 
 ``STORAGE_EMULATOR_HOST`` or an ``http://`` endpoint reaches an emulator, without credentials: no token ever goes in the clear.
 """
@@ -6,34 +6,40 @@
 from __future__ import annotations
 
 import base64
+import json
 import os
-from collections.abc import Iterator
+import secrets
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from datetime import datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, urlencode, urlsplit
 
 import google_crc32c
-import requests
-import urllib3
-from google.api_core import exceptions as api
 from google.auth import exceptions as auth
-from google.auth.credentials import AnonymousCredentials
-from google.cloud import storage
-from google.cloud.storage.exceptions import DataCorruption, InvalidResponse
-from google.cloud.storage.retry import DEFAULT_RETRY
 
 from cpr.errors import ChecksumError, StorageError
-from cpr.storage.base import Fingerprint, Hasher, LimitedSink, Sink, Stored, TooLong, check_name, open_content, too_long
+from cpr.storage.base import (
+    Bucket,
+    Fingerprint,
+    Hasher,
+    LimitedSink,
+    Parts,
+    Sink,
+    Stored,
+    TooLong,
+    check_name,
+    too_long,
+)
+from cpr.storage.gs_sign import bearer, nobody
 from cpr.storage.location import Location
+from cpr.storage.multipart import Dialect, Multipart
+from cpr.storage.resumable import Resumable
+from cpr.storage.service import Service, Unreachable
+from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
 
-_TIMEOUT = (10, 60)
-"""Seconds to connect, and between two bytes of an answer."""
-_ASK_SECONDS = 20.0
-_MOVE_SECONDS = 120.0
-"""How long a failing request is repeated: one that asks, and one that moves content."""
-_LOOPBACK_SECONDS = 3.0
-"""The same for a server on this machine: where nothing listens now, nothing will in two minutes."""
+_HOST = "https://storage.googleapis.com"
+_FIELDS = "name,size,crc32c,updated,metadata"
 
 
 class _Crc32c:
@@ -47,167 +53,270 @@ class _Crc32c:
         return {"crc32c": self._checksum.digest().hex()}
 
 
-class GoogleStorage:
-    parallel = 8
+class GoogleStorage(Bucket):
+    creates_once = True
+    part_bytes = 8 << 20
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
-        self._bucket_name = location.bucket
+        self._bucket = location.bucket
         emulator = _emulator() if endpoint is None else endpoint
-        loopback = emulator is not None and _is_loopback(emulator)
-        self._ask = DEFAULT_RETRY.with_timeout(_LOOPBACK_SECONDS if loopback else _ASK_SECONDS).with_delay(0.2, 5.0)
-        self._move = DEFAULT_RETRY.with_timeout(_LOOPBACK_SECONDS if loopback else _MOVE_SECONDS).with_delay(0.2, 10.0)
         open_door = emulator is not None and (endpoint is None or endpoint.startswith("http://"))
+        wire = Wire(emulator or _HOST)
         with self._explained(""):
-            self._client = storage.Client(
-                project=None,  # a project is needed to make buckets, not to use them
-                credentials=AnonymousCredentials() if open_door else None,  # type: ignore[no-untyped-call]
-                client_options={"api_endpoint": emulator} if emulator else None,
-            )
-        self._bucket = self._client.bucket(self._bucket_name)
+            sign, renew = nobody() if open_door else bearer()
+        self._service = Service(wire, sign, renew)
+        self._objects = f"{wire.base}/storage/v1/b/{quote(self._bucket, safe='')}/o"
+        self._upload = f"{wire.base}/upload/storage/v1/b/{quote(self._bucket, safe='')}/o"
+        self._xml = f"{wire.base}/{quote(self._bucket, safe='')}"
+
+    @property
+    def parallel(self) -> int:
+        return self._service.parallel
+
+    def stop(self, at_once: bool) -> None:
+        self._service.wire.stop(at_once)
+
+    def go_on(self) -> None:
+        self._service.wire.go_on()
 
     def uri(self, name: str) -> str:
-        return f"gs://{self._bucket_name}" + (f"/{name}" if name else "")
+        return f"gs://{self._bucket}" + (f"/{name}" if name else "")
 
-    def hasher(self) -> Hasher:
+    def hasher(self, in_parts: bool = False) -> Hasher:
         return _Crc32c()
 
-    def write(self, name: str, content: Path | bytes, expected: Fingerprint, create_only: bool = False) -> Stored | None:
+    def write(
+        self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
+    ) -> Stored | None:
         check_name(name, self.uri(""))
-        blob = self._bucket.blob(name)
+        document: dict[str, Any] = {
+            "name": name,
+            "crc32c": base64.b64encode(bytes.fromhex(expected.checksums["crc32c"])).decode(),
+        }
+        if publisher:
+            document["metadata"] = {"publisher": publisher}
+        kind, body = _related(document, content)
+        query = {"uploadType": "multipart", "fields": _FIELDS, **({"ifGenerationMatch": "0"} if create_only else {})}
         with self._explained(name):
-            try:
-                with open_content(content) as file:
-                    blob.upload_from_file(
-                        file,
-                        size=expected.size,
-                        content_type="application/octet-stream",
-                        if_generation_match=0 if create_only else None,
-                        checksum="crc32c",
-                        timeout=_TIMEOUT,
-                        retry=self._move,
-                    )
-            except api.PreconditionFailed:
-                if create_only:
-                    return None
-                raise
-            except api.BadRequest as error:
-                if "crc32c" in str(error).lower():
-                    raise _damaged(self.uri(name)) from error
-                raise
-            return _stored(blob)
+            answer = self._service.move("POST", f"{self._upload}?{urlencode(query)}", {"Content-Type": kind}, body)
+        if answer.status == 412 and create_only:
+            return None
+        if answer.status == 400 and any(word in answer.body.lower() for word in (b"crc32c", b"checksum")):
+            raise _damaged(self.uri(name))
+        return _stored(self._document(answer, name))
+
+    def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
+        check_name(name, self.uri(""))
+        if session is None:
+            return self._multipart(name, size, part) or self._resumable(name, size, part)
+        if session.startswith(("http://", "https://")):
+            resumable = Resumable(self._to_session(name, session), lambda: self.stat(name), size, part, session)
+            return None if not self._is_ours(session) or resumable.stale() else resumable
+        found = Multipart(self._to_object(name), _XML, lambda: self.stat(name), self.uri(name), size, part, session)
+        return None if found.stale() else found
+
+    def copy(self, source: str, name: str) -> Stored | None:
+        target = f"{self._objects}/{quote(source, safe='')}/rewriteTo/b/{quote(self._bucket, safe='')}/o/{quote(name, safe='')}"
+        token = ""
+        while True:
+            with self._explained(name):
+                query = f"?rewriteToken={quote(token, safe='')}" if token else ""
+                answer = self._service.move("POST", target + query, {"Content-Type": "application/json"}, b"{}")
+            if answer.status in (400, 404, 405, 501):
+                return None  # gone meanwhile, or a server that cannot: the content is sent then
+            document = self._document(answer, name)
+            if document.get("done", True):
+                return _stored(document["resource"])
+            token = str(document["rewriteToken"])
 
     def stat(self, name: str) -> Stored | None:
         check_name(name, self.uri(""))
-        blob = self._bucket.blob(name)
         with self._explained(name):
-            try:
-                blob.reload(timeout=_TIMEOUT, retry=self._ask)
-            except api.NotFound:
-                return None
-            return _stored(blob)
+            answer = self._service.ask("GET", f"{self._objects}/{quote(name, safe='')}?fields={_FIELDS}")
+        return None if self._is_missing(answer) else _stored(self._document(answer, name))
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
+        headers = {"Accept-Encoding": "gzip", **({"Range": f"bytes={start}-"} if start else {})}
         with self._explained(name):
             try:
-                self._bucket.blob(name).download_to_file(
-                    LimitedSink(sink, limit), raw_download=True, checksum="crc32c", timeout=_TIMEOUT, retry=self._move
+                answer = self._service.move(
+                    "GET", f"{self._objects}/{quote(name, safe='')}?alt=media", headers, None, LimitedSink(sink, limit)
                 )
-            except api.NotFound:
-                return False
             except TooLong:
                 raise too_long(self.uri(name), limit) from None
-            return True
+        if self._is_missing(answer):
+            return False
+        if answer.status != 416:  # nothing from there on
+            self._good(answer, name)
+        return True
 
-    def list(self, prefix: str) -> Iterator[str]:
-        return (name for name, _ in self.sizes(prefix))
-
-    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self._explained(""):
-            fields = "items(name,size),nextPageToken"
-            for blob in self._bucket.list_blobs(prefix=prefix, fields=fields, timeout=_TIMEOUT, retry=self._ask):
-                yield blob.name, int(blob.size or 0)
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
+        for page in self._pages({"prefix": prefix, "fields": "items(name,size,crc32c,updated),nextPageToken"}):
+            for item in page.get("items", ()):
+                yield item["name"], _stored(item)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
-        with self._explained(""):
-            found = self._bucket.list_blobs(prefix=prefix, delimiter="/", timeout=_TIMEOUT, retry=self._ask)
-            for _ in found:
-                pass  # the prefixes are known once all pages were read
-            return tuple(sorted(name[len(prefix) : -1] for name in found.prefixes))
+        found: list[str] = []
+        for page in self._pages({"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken"}):
+            found += [name[len(prefix) : -1] for name in page.get("prefixes", ())]
+        return tuple(sorted(found))
 
     def delete(self, name: str) -> None:
         with self._explained(name):
-            try:
-                self._bucket.blob(name).delete(timeout=_TIMEOUT, retry=self._ask)
-            except api.NotFound:
-                pass
+            answer = self._service.ask("DELETE", f"{self._objects}/{quote(name, safe='')}")
+        if answer.status != 404:
+            self._good(answer, name)
+
+    def _pages(self, query: dict[str, str]) -> Iterator[dict[str, Any]]:
+        while True:
+            with self._explained(""):
+                answer = self._service.ask("GET", f"{self._objects}?{urlencode(query)}")
+            page = self._document(answer, "")
+            yield page
+            if not page.get("nextPageToken"):
+                return
+            query = {**query, "pageToken": page["nextPageToken"]}
+
+    def _multipart(self, name: str, size: int, part: int) -> Parts | None:
+        """``None`` where the server, or the role of whoever asks, does not allow it: a session may be allowed all the same."""
+        try:
+            return Multipart.begin(self._to_object(name), _XML, lambda: self.stat(name), self.uri(name), size, part)
+        except (StorageError, ValueError):
+            return None
+
+    def _resumable(self, name: str, size: int, part: int) -> Parts:
+        query = urlencode({"uploadType": "resumable", "fields": _FIELDS})
+        body = json.dumps({"name": name}).encode()
+        headers = {"Content-Type": "application/json", "X-Upload-Content-Length": str(size)}
+        with self._explained(name):
+            answer = self._service.ask("POST", f"{self._upload}?{query}", headers, body)
+        session = self._good(answer, name).header("Location")
+        if not self._is_ours(session):
+            raise self._refusal(answer, name)
+        return Resumable(self._to_session(name, session), lambda: self.stat(name), size, part, session)
+
+    def _to_object(self, name: str) -> Any:
+        target = f"{self._xml}/{quote(name, safe='/~')}"
+
+        def ask(method: str, query: str, headers: Mapping[str, str], body: Body) -> Answer:
+            with self._explained(name):
+                answer = self._service.move(method, f"{target}?{query}", headers, body)
+            return answer if answer.status == 404 and "uploadId=" in query else self._good(answer, name)
+
+        return ask
+
+    def _to_session(self, name: str, session: str) -> Any:
+        parts = urlsplit(session)
+        target = f"{parts.path}?{parts.query}"
+
+        def put(method: str, headers: Mapping[str, str], body: Body) -> Answer:
+            with self._explained(name):
+                return self._service.move(method, target, headers, body)
+
+        return put
+
+    def _is_ours(self, session: str) -> bool:
+        """A session is at the server that is asked; nobody else gets the token."""
+        return urlsplit(session).netloc.rpartition("@")[2] == self._service.wire.netloc
+
+    def _document(self, answer: Answer, name: str) -> dict[str, Any]:
+        try:
+            document = json.loads(self._good(answer, name).body)
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise StorageError(
+                f"gs://{self._bucket} answered with something else than JSON.",
+                "Check STORAGE_EMULATOR_HOST or the endpoint if set, and any proxy.",
+                self.uri(name),
+            )
+        return document
+
+    def _good(self, answer: Answer, name: str) -> Answer:
+        if answer.status >= 300:
+            raise self._refusal(answer, name)
+        return answer
+
+    def _is_missing(self, answer: Answer) -> bool:
+        """Whether an object is missing, and not its bucket."""
+        return answer.status == 404 and b"bucket does not exist" not in answer.body
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:
-        """Turn the client's many exceptions into one ``StorageError`` that says what to do."""
-        uri = self.uri(name)
+        """Turn what can go wrong on the way into one ``StorageError`` that says what to do."""
+        uri, bucket = self.uri(name), f"gs://{self._bucket}"
         try:
             yield
-        except DataCorruption as error:
-            raise _damaged(uri) from error
-        except api.RetryError as error:
-            raise self._error(error.cause, uri) from error
-        except (
-            api.GoogleAPICallError,
-            auth.GoogleAuthError,
-            requests.RequestException,
-            urllib3.exceptions.HTTPError,
-            InvalidResponse,
-            OSError,
-        ) as error:
-            raise self._error(error, uri) from error
+        except (Unreachable, BrokenWire, auth.TransportError) as error:
+            host = self._service.wire.netloc if hasattr(self, "_service") else "Google's sign-in"
+            raise StorageError(
+                f"{host} cannot be reached: {_short(str(error))}.",
+                "Check the network, any proxy, and STORAGE_EMULATOR_HOST or the endpoint if set; then run it again.",
+                uri,
+            ) from error
+        except auth.GoogleAuthError as error:
+            detail = _short(str(error))
+            clock = "reasonable timeframe" in detail
+            raise StorageError(
+                f"There are no usable credentials for {bucket}: {detail}.",
+                "Set this machine's clock: it is wrong by minutes."
+                if clock
+                else "Run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS at a key file.",
+                uri,
+            ) from error
+        except SinkFailed as failure:
+            raise failure.error from failure
 
-    def _error(self, error: BaseException | None, uri: str) -> StorageError:
-        bucket = f"gs://{self._bucket_name}"
-        detail = _detail(error)
-        match error:
-            case auth.TransportError() | requests.RequestException() | urllib3.exceptions.HTTPError() | ConnectionError():
-                return StorageError(
-                    f"{self._host()} cannot be reached: {detail}.",
-                    "Check the network, any proxy, and STORAGE_EMULATOR_HOST or the endpoint if set; then run it again.",
-                    uri,
-                )
-            case auth.GoogleAuthError():
-                return StorageError(
-                    f"There are no usable credentials for {bucket}: {detail}.",
-                    "Run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS at a key file.",
-                    uri,
-                )
-            case api.NotFound():
-                return StorageError(
-                    f"The bucket {bucket} does not exist.",
-                    f"Check its name, or create it: `gcloud storage buckets create {bucket}`.",
-                    uri,
-                )
-            case api.Unauthorized():
-                return StorageError(
-                    f"{bucket} refused the credentials: {detail}.", "Run `gcloud auth application-default login` again.", uri
-                )
-            case api.Forbidden():
-                return StorageError(
-                    f"These credentials may not do this in {bucket}: {detail}.",
-                    f"Ask for roles/storage.objectUser (objectViewer, where you only read): `gcloud storage buckets "
-                    f"add-iam-policy-binding {bucket} --member=user:YOU --role=roles/storage.objectUser`.",
-                    uri,
-                )
-            case OSError() if not isinstance(error, requests.RequestException):
-                return StorageError(
-                    f"{error.filename or uri} cannot be used: {error.strerror or error}.", "Check the file and the disk.", uri
-                )
+    def _refusal(self, answer: Answer, name: str) -> StorageError:
+        uri, bucket, detail = self.uri(name), f"gs://{self._bucket}", _reason(answer)
+        if answer.status == 404:
+            return StorageError(
+                f"The bucket {bucket} does not exist.",
+                f"Check its name, or create it: `gcloud storage buckets create {bucket}`.",
+                uri,
+            )
+        if answer.status == 401:
+            return StorageError(
+                f"{bucket} refused the credentials: {detail}.", "Run `gcloud auth application-default login` again.", uri
+            )
+        if answer.status == 403:
+            return StorageError(
+                f"These credentials may not do this in {bucket}: {detail}.",
+                f"Ask for roles/storage.objectUser (objectViewer, where you only read): `gcloud storage buckets "
+                f"add-iam-policy-binding {bucket} --member=user:YOU --role=roles/storage.objectUser`.",
+                uri,
+            )
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
 
-    def _host(self) -> str:
-        return str(getattr(self._client, "api_endpoint", "Cloud Storage")) if hasattr(self, "_client") else "Google's sign-in"
+
+def _part_matches(answer: Answer, content: bytes) -> bool:
+    """Whether the CRC32C that the server reports for a part is that of its content."""
+    found = [text.partition("=")[2] for text in answer.header("x-goog-hash").split(",") if text.strip().startswith("crc32c=")]
+    return not found or base64.b64decode(found[0]) == google_crc32c.value(content).to_bytes(4, "big")
 
 
-def _stored(blob: Any) -> Stored:
-    checksums = {"crc32c": base64.b64decode(blob.crc32c).hex()} if blob.crc32c else {}
-    return Stored(int(blob.size or 0), checksums)
+_XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda content: {}, _part_matches)
+
+
+def _stored(document: Mapping[str, Any]) -> Stored:
+    crc32c = document.get("crc32c")
+    checksums = {"crc32c": base64.b64decode(crc32c).hex()} if crc32c else {}
+    try:
+        updated = datetime.fromisoformat(str(document["updated"]).replace("Z", "+00:00")).timestamp()
+    except (KeyError, ValueError):
+        updated = None
+    metadata = document.get("metadata")
+    publisher = str(metadata.get("publisher", "")) if isinstance(metadata, dict) else ""
+    return Stored(int(document.get("size") or 0), checksums, updated, publisher)
+
+
+def _related(document: Mapping[str, Any], content: bytes) -> tuple[str, bytes]:
+    """Content type and body of an upload in one request: the metadata, then the content."""
+    mark = secrets.token_hex(16)
+    head = f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(document)}\r\n--{mark}\r\n"
+    start = head.encode() + b"Content-Type: application/octet-stream\r\n\r\n"
+    return f'multipart/related; boundary="{mark}"', b"".join([start, content, f"\r\n--{mark}--\r\n".encode()])
 
 
 def _damaged(uri: str) -> ChecksumError:
@@ -216,17 +325,22 @@ def _damaged(uri: str) -> ChecksumError:
     )
 
 
-def _detail(error: BaseException | None) -> str:
-    text = " ".join(str(getattr(error, "message", None) or error or "no reason given").split())
+def _reason(answer: Answer) -> str:
+    """What the server said: Google's JSON, or else the start of its text; the status where it said nothing."""
+    try:
+        said = json.loads(answer.body)["error"]
+        text = str(said["message"] if isinstance(said, dict) else said)
+    except (ValueError, KeyError, TypeError):
+        text = answer.body[:300].decode("utf-8", "replace")
+    return _short(f"{answer.status} {text}")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
 
 
 def _emulator() -> str | None:
-    """Its base URL. Other languages' clients take the variable without ``http://``, too; Python's own cannot connect then."""
+    """Its base URL. Other languages' clients take the variable without ``http://``, too."""
     host = os.environ.get("STORAGE_EMULATOR_HOST", "").rstrip("/")
     return f"http://{host}" if host and "://" not in host else host or None
-
-
-def _is_loopback(url: str) -> bool:
-    host = urlsplit(url).hostname or ""
-    return host in ("localhost", "::1") or host.startswith("127.")

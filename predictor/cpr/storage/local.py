@@ -7,13 +7,27 @@ import os
 import re
 import secrets
 import shutil
+import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from cpr.errors import StorageError
-from cpr.storage.base import Fingerprint, Hasher, HashSink, LimitedSink, Sink, Stored, TooLong, too_long
+from cpr.storage.base import (
+    Bucket,
+    Fingerprint,
+    Hasher,
+    HashSink,
+    LimitedSink,
+    Parts,
+    Sink,
+    Stopped,
+    Stored,
+    TooLong,
+    too_long,
+)
+from cpr.storage.local_parts import FileParts
 from cpr.storage.location import Location
 
 _REMEDIES = {
@@ -45,26 +59,59 @@ class _NoChecksums:
         return {}
 
 
-class LocalStorage:
+class LocalStorage(Bucket):
     """Files are written beside their place and renamed, so that a reader never sees half of one."""
 
+    creates_once = True
+    part_bytes = 64 << 20
     parallel = 2
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
         self._location = location
         self._root = Path(location.path)
+        self._stopped = threading.Event()
 
     def uri(self, name: str) -> str:
         return f"{str(self._location).rstrip('/')}/{name}" if name else str(self._location)
 
-    def hasher(self) -> Hasher:
+    def hasher(self, in_parts: bool = False) -> Hasher:
         return _NoChecksums()
 
-    def write(self, name: str, content: Path | bytes, expected: Fingerprint, create_only: bool = False) -> Stored | None:
+    def stop(self, at_once: bool) -> None:
+        self._stopped.set()
+
+    def go_on(self) -> None:
+        self._stopped.clear()
+
+    def write(
+        self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
+    ) -> Stored | None:
+        return self._place(name, content, create_only)
+
+    def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
+        path = self._path(name)
+        beside = path.with_name(f".{secrets.token_hex(8)}.part") if session is None else self._path(session)
+        with self._explained(name):
+            if session is None:
+                path.parent.mkdir(parents=True, exist_ok=True)
+                beside.touch(exist_ok=False)
+            elif beside.parent != path.parent or not _BESIDE.fullmatch(beside.name) or not beside.is_file():
+                return None
+        relative = beside.relative_to(self._root).as_posix()
+        return FileParts(path, beside, relative, size, part, lambda: self.stat(name), lambda: self._explained(name))
+
+    def copy(self, source: str, name: str) -> Stored | None:
+        return self._place(name, self._path(source), False)
+
+    def _place(self, name: str, content: Path | bytes, create_only: bool) -> Stored | None:
         path = self._path(name)
         beside = path.with_name(f".{secrets.token_hex(8)}.part")
+        if self._stopped.is_set():
+            raise Stopped
         with self._explained(name):
             if create_only and os.path.lexists(path):
+                return None
+            if isinstance(content, Path) and not content.is_file():
                 return None
             path.parent.mkdir(parents=True, exist_ok=True)
             try:
@@ -79,29 +126,31 @@ class LocalStorage:
 
     def stat(self, name: str) -> Stored | None:
         sink = HashSink()
+        with self._explained(name):
+            try:
+                found = self._path(name).stat()
+            except (FileNotFoundError, NotADirectoryError):
+                return None
         if not self._copy_out(name, sink):
             return None
-        return Stored(sink.size, {"sha256": sink.sha256.hexdigest()})
+        return Stored(sink.size, {"sha256": sink.sha256.hexdigest()}, found.st_mtime, _owner(self._path(name)))
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         try:
-            return self._copy_out(name, LimitedSink(sink, limit))
+            return self._copy_out(name, LimitedSink(sink, limit), start)
         except TooLong:
             raise too_long(self.uri(name), limit) from None
 
-    def list(self, prefix: str) -> Iterator[str]:
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
         top = self._path(prefix)
         with self._explained(prefix):
             for folder, _, files in os.walk(top, onerror=_raise_unless_missing):
                 for file in files:
                     path = Path(folder) / file
-                    if not _in_progress(path):
-                        yield path.relative_to(self._root).as_posix()
-
-    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        for name in self.list(prefix):
-            with self._explained(name), suppress(FileNotFoundError):  # gone since it was listed
-                yield name, self._path(name).stat().st_size
+                    with suppress(FileNotFoundError):  # gone since it was listed
+                        found = path.stat()
+                        if not _in_progress(path, found.st_mtime):
+                            yield path.relative_to(self._root).as_posix(), Stored(found.st_size, {}, found.st_mtime)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         with self._explained(prefix), suppress(FileNotFoundError):
@@ -118,8 +167,9 @@ class LocalStorage:
             raise StorageError(f"The name {name!r} leaves its folder.", "Name files inside the folder.", self.uri(""))
         return self._root.joinpath(*parts)
 
-    def _copy_out(self, name: str, sink: Sink) -> bool:
+    def _copy_out(self, name: str, sink: Sink, start: int = 0) -> bool:
         with self._explained(name), suppress(FileNotFoundError), open(self._path(name), "rb") as file:
+            file.seek(start)
             while block := file.read(1 << 20):
                 sink.write(block)
             return True
@@ -142,14 +192,17 @@ class LocalStorage:
             raise StorageError(f"The name {name!r} is not valid Unicode.", "Rename the file.", self.uri("")) from None
 
 
-def _in_progress(path: Path) -> bool:
+def _in_progress(path: Path, modified: float) -> bool:
     """A file that some writer has not renamed yet; one left by a killed writer shows itself after an hour."""
-    if not _BESIDE.fullmatch(path.name):
-        return False
+    return bool(_BESIDE.fullmatch(path.name)) and time.time() - modified < _ABANDONED_SECONDS
+
+
+def _owner(path: Path) -> str:
+    """Who wrote a file, by name where this machine has one."""
     try:
-        return time.time() - path.stat().st_mtime < _ABANDONED_SECONDS
-    except FileNotFoundError:
-        return True
+        return path.owner()
+    except (KeyError, NotImplementedError, OSError):
+        return ""
 
 
 def _copy(content: Path | bytes, target: Path) -> None:

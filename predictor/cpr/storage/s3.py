@@ -1,10 +1,10 @@
-"""S3 and what speaks its protocol, through boto3; the one module that imports it.
+"""S3 and what speaks its protocol. The one module that imports botocore, for configuration, credentials and signatures.
 
-An endpoint (the option, or ``AWS_ENDPOINT_URL_S3``/``AWS_ENDPOINT_URL``) reaches another server: MinIO, moto, or GCS itself as
-``https://storage.googleapis.com`` with HMAC keys. Such servers get no header that S3 added lately: botocore's own checksums are
-sent only where the protocol demands them (GCS answers them with SignatureDoesNotMatch: boto/boto3 issue 4400), and every small
-object carries a Content-MD5, which all of them check. Doubtful on GCS: whether ``If-None-Match: *`` on a PUT is honoured (its
-XML API documents that header for reading alone). So whoever creates an object reads it back, and does not trust the answer.
+An endpoint (the option, ``AWS_ENDPOINT_URL_S3``/``AWS_ENDPOINT_URL``, or the profile's) reaches another server: MinIO, moto,
+or GCS itself as ``https://storage.googleapis.com`` with HMAC keys. Such servers get no header that S3 added lately (GCS answers
+them with SignatureDoesNotMatch: boto/boto3 issue 4400): there every object carries a Content-MD5, which all of them check.
+Doubtful on GCS: whether ``If-None-Match: *`` on a PUT is honoured (its XML API documents that header for reading alone). So
+whoever creates an object there reads it back, and does not trust the answer.
 """
 
 from __future__ import annotations
@@ -12,188 +12,240 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from pathlib import Path
+from email.utils import parsedate_to_datetime
 from typing import Any
-from urllib.parse import urlsplit
+from urllib.parse import quote, unquote, urlencode
 
-import boto3
-from boto3.exceptions import Boto3Error, S3UploadFailedError
-from boto3.s3.transfer import TransferConfig
 from botocore import exceptions as boto
-from botocore.config import Config
 
 from cpr.errors import ChecksumError, StorageError
-from cpr.storage.base import Fingerprint, Hasher, LimitedSink, Sink, Stored, TooLong, check_name, open_content, too_long
+from cpr.storage.base import Bucket, Fingerprint, Hasher, LimitedSink, Parts, Sink, Stored, TooLong, check_name, too_long
 from cpr.storage.location import Location
+from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32_header, md5_matches, parse, text_of
+from cpr.storage.s3_sign import Account
+from cpr.storage.service import Service, Unreachable
+from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
 
-_PART = 8 << 20
-"""Larger objects are sent in parts of this many bytes; the ETag depends on it."""
-_TRANSFER = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=4)
-_MISSING = {"404", "NoSuchKey", "NotFound"}
-_TAKEN = {"412", "PreconditionFailed"}
 _NO_BUCKET = {"NoSuchBucket"}
 _DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
-_BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthFailure", "401"}
-_REFUSED = {"AccessDenied", "403", "Forbidden", "AllAccessDisabled", "AccountProblem"}
+_BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthFailure"}
+_BAD_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
+_ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
+_COPY_LIMIT = 5 * 10**9
+"""The most that one request copies (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
+_SAFE = "/-_.~"
 
 
 class _Checksums:
-    """CRC32, and the ETag as S3 makes it: MD5 of the content, or of the parts' MD5s with their number behind it."""
+    """CRC32, and MD5, which is the ETag of what is sent in one request."""
 
     def __init__(self) -> None:
-        self._crc32 = 0
-        self._parts: list[bytes] = []
-        self._part, self._room = hashlib.md5(usedforsecurity=False), _PART
+        self._crc32, self._md5 = 0, hashlib.md5(usedforsecurity=False)
 
     def update(self, block: bytes) -> None:
         self._crc32 = zlib.crc32(block, self._crc32)
-        view = memoryview(block)
-        while len(view) > self._room:
-            self._part.update(view[: self._room])
-            view = view[self._room :]
-            self._parts.append(self._part.digest())
-            self._part, self._room = hashlib.md5(usedforsecurity=False), _PART
-        self._part.update(view)
-        self._room -= len(view)
+        self._md5.update(block)
 
     def values(self) -> dict[str, str]:
-        parts = [*self._parts, self._part.digest()]
-        etag = hashlib.md5(b"".join(parts), usedforsecurity=False).hexdigest() + f"-{len(parts)}"
-        return {"crc32": f"{self._crc32:08x}", "etag": parts[0].hex() if len(parts) == 1 else etag}
+        return {"crc32": f"{self._crc32:08x}", "etag": self._md5.hexdigest()}
 
 
-class S3Storage:
-    parallel = 8
+class _Crc32:
+    """What Amazon's servers report of content in parts; the ETag follows from the parts' own."""
+
+    def __init__(self) -> None:
+        self._crc32 = 0
+
+    def update(self, block: bytes) -> None:
+        self._crc32 = zlib.crc32(block, self._crc32)
+
+    def values(self) -> dict[str, str]:
+        return {"crc32": f"{self._crc32:08x}"}
+
+
+class S3Storage(Bucket):
+    part_bytes = 8 << 20
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
         self._bucket = location.bucket
-        self._endpoint = endpoint or "S3"
         with self._explained(""):
-            self._client, self._foreign = _client(endpoint)
-            self._endpoint = self._client.meta.endpoint_url
+            account = Account(endpoint)
+            url, path = account.address(self._bucket)
+        self._amazon, self._region = account.amazon, account.region
+        self.creates_once = account.amazon
+        wire = Wire(url, account.ca_file)
+        self._service = Service(wire, account.signer(wire), account.renew)
+        self._path = wire.base + path
+        self._parts = _AMAZON_PARTS if self._amazon else _OTHER_PARTS
+
+    @property
+    def parallel(self) -> int:
+        return self._service.parallel
+
+    def stop(self, at_once: bool) -> None:
+        self._service.wire.stop(at_once)
+
+    def go_on(self) -> None:
+        self._service.wire.go_on()
 
     def uri(self, name: str) -> str:
         return f"s3://{self._bucket}" + (f"/{name}" if name else "")
 
-    def hasher(self) -> Hasher:
-        return _Checksums()
+    def hasher(self, in_parts: bool = False) -> Hasher:
+        return _Crc32() if in_parts else _Checksums()
 
-    def write(self, name: str, content: Path | bytes, expected: Fingerprint, create_only: bool = False) -> Stored | None:
+    def write(
+        self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
+    ) -> Stored | None:
         check_name(name, self.uri(""))
+        headers = {"x-amz-content-sha256": expected.sha256, "Content-Type": "application/octet-stream"}
+        if self._amazon:
+            headers["x-amz-checksum-sha256"] = base64.b64encode(bytes.fromhex(expected.sha256)).decode()
+        else:
+            headers |= content_md5(content)
+        if create_only:
+            headers["If-None-Match"] = "*"
+        if publisher:
+            headers["x-amz-meta-publisher"] = quote(publisher, safe="@ ")
         with self._explained(name):
-            if expected.size > _PART and not create_only:
-                with open_content(content) as file:
-                    self._client.upload_fileobj(file, self._bucket, name, Config=_TRANSFER)
-                return self.stat(name)
-            md5 = expected.checksums["etag"]
-            condition = {"IfNoneMatch": "*"} if create_only else {}
-            digest = {"ContentMD5": base64.b64encode(bytes.fromhex(md5)).decode()} if "-" not in md5 else {}
+            answer = self._service.move("PUT", self._target(name), headers, content)
+        # 409 where two conditional writes meet: one of them is about to be there.
+        if create_only and answer.status in (409, 412):
+            return None
+        return _stored(self._good(answer, name), expected.size)
+
+    def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
+        check_name(name, self.uri(""))
+
+        def ask(method: str, query: str, headers: Mapping[str, str], body: Body) -> Answer:
+            with self._explained(name):
+                answer = self._service.move(method, f"{self._target(name)}?{query}", headers, body)
+            return answer if answer.status == 404 and "uploadId=" in query else self._good(answer, name)
+
+        rest = (ask, self._parts, lambda: self.stat(name), self.uri(name), size, part)
+        if session is None:
             try:
-                with open_content(content) as file:
-                    answer = self._client.put_object(
-                        Bucket=self._bucket, Key=name, Body=file, ContentLength=expected.size, **digest, **condition
-                    )
-            except boto.ClientError as error:
-                # 409 where two conditional writes meet: one of them is about to be there.
-                if create_only and _code(error) in {*_TAKEN, "ConditionalRequestConflict", "409"}:
-                    return None
-                raise
-            return _stored(answer, expected.size)
+                return Multipart.begin(*rest)
+            except ValueError as error:
+                raise self._odd(error, name) from None
+        found = Multipart(*rest, session)
+        return None if found.stale() else found
+
+    def copy(self, source: str, name: str) -> Stored | None:
+        found = self.stat(source)
+        if found is None or found.size > _COPY_LIMIT:
+            return None
+        headers = {"x-amz-copy-source": quote(f"/{self._bucket}/{source}", safe=_SAFE)}
+        with self._explained(name):
+            answer = self._service.move("PUT", self._target(name), headers, b"")
+        # An error may come with status 200 (API_CopyObject): then the content is sent instead.
+        if answer.status in (400, 404, 405, 501) or b"<Error>" in answer.body:
+            return None
+        self._good(answer, name)
+        return self.stat(name)
 
     def stat(self, name: str) -> Stored | None:
         check_name(name, self.uri(""))
-        mode = {} if self._foreign else {"ChecksumMode": "ENABLED"}
+        headers = {"x-amz-checksum-mode": "ENABLED"} if self._amazon else {}
         with self._explained(name):
-            try:
-                answer = self._client.head_object(Bucket=self._bucket, Key=name, **mode)
-            except boto.ClientError as error:
-                if _code(error) in _MISSING:
-                    return None
-                raise
-            return _stored(answer, int(answer["ContentLength"]))
+            answer = self._service.ask("HEAD", self._target(name), headers)
+        if answer.status == 404:
+            return None
+        return _stored(self._good(answer, name), int(answer.header("Content-Length") or 0))
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
-        limited = LimitedSink(sink, limit)
+        headers = {"Range": f"bytes={start}-"} if start else {}
         with self._explained(name):
             try:
-                body = self._client.get_object(Bucket=self._bucket, Key=name)["Body"]
-            except boto.ClientError as error:
-                if _code(error) in _MISSING:
-                    return False
-                raise
-            try:
-                with body:
-                    for block in body.iter_chunks(1 << 20):
-                        limited.write(block)
+                answer = self._service.move("GET", self._target(name), headers, None, LimitedSink(sink, limit))
             except TooLong:
                 raise too_long(self.uri(name), limit) from None
-            return True
+        if answer.status == 404 and _code(answer) not in _NO_BUCKET:
+            return False
+        if answer.status != 416:  # nothing from there on
+            self._good(answer, name)
+        return True
 
-    def list(self, prefix: str) -> Iterator[str]:
-        return (name for name, _ in self.sizes(prefix))
-
-    def sizes(self, prefix: str) -> Iterator[tuple[str, int]]:
-        with self._explained(""):
-            for page in self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix):
-                for item in page.get("Contents", ()):
-                    yield item["Key"], int(item["Size"])
+    def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
+        for page in self._pages({"list-type": "2", "prefix": prefix, "encoding-type": "url"}):
+            for item in page.iterfind("{*}Contents"):
+                etag = {"etag": text_of(item, "ETag").strip('"').lower()}
+                yield unquote(text_of(item, "Key").replace("+", " ")), Stored(int(text_of(item, "Size") or 0), etag)
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         found: list[str] = []
-        with self._explained(""):
-            pages = self._client.get_paginator("list_objects_v2").paginate(Bucket=self._bucket, Prefix=prefix, Delimiter="/")
-            for page in pages:
-                found += [item["Prefix"][len(prefix) : -1] for item in page.get("CommonPrefixes", ())]
+        for page in self._pages({"list-type": "2", "prefix": prefix, "delimiter": "/", "encoding-type": "url"}):
+            for item in page.iterfind("{*}CommonPrefixes"):
+                found.append(unquote(text_of(item, "Prefix").replace("+", " "))[len(prefix) : -1])
         return tuple(sorted(found))
 
     def delete(self, name: str) -> None:
         with self._explained(name):
-            self._client.delete_object(Bucket=self._bucket, Key=name)
+            answer = self._service.ask("DELETE", self._target(name))
+        if answer.status != 404 or _code(answer) in _NO_BUCKET:
+            self._good(answer, name)
+
+    def _target(self, name: str) -> str:
+        return f"{self._path}/{quote(name, safe=_SAFE)}"
+
+    def _pages(self, query: dict[str, str]) -> Iterator[Any]:
+        while True:
+            with self._explained(""):
+                answer = self._service.ask("GET", f"{self._path or '/'}?{urlencode(query, quote_via=quote)}")
+            try:
+                page = parse(self._good(answer, "").body)
+            except ValueError as error:
+                raise self._odd(error, "") from None
+            yield page
+            following = text_of(page, "NextContinuationToken")
+            if text_of(page, "IsTruncated") != "true" or not following:
+                return
+            query = {**query, "continuation-token": following}
+
+    def _good(self, answer: Answer, name: str) -> Answer:
+        if answer.status >= 300:
+            raise self._refusal(answer, name)
+        return answer
 
     @contextmanager
     def _explained(self, name: str) -> Iterator[None]:
-        """Turn the client's many exceptions into one ``StorageError`` that says what to do."""
+        """Turn what can go wrong on the way into one ``StorageError`` that says what to do."""
+        uri, bucket = self.uri(name), f"s3://{self._bucket}"
         try:
             yield
-        except (boto.BotoCoreError, boto.ClientError, Boto3Error, OSError) as error:
-            raise self._error(error, self.uri(name)) from error
+        except (Unreachable, BrokenWire) as error:
+            raise StorageError(
+                f"{self._service.wire.netloc} cannot be reached: {_short(str(error))}.",
+                "Check the network, any proxy, and AWS_ENDPOINT_URL or the endpoint if set; then run it again.",
+                uri,
+            ) from error
+        except (boto.ProfileNotFound, boto.ConfigParseError, boto.InvalidRegionError, boto.NoRegionError) as error:
+            raise StorageError(
+                f"The AWS configuration does not work: {_short(str(error))}.", "Run `aws configure`.", uri
+            ) from error
+        except boto.BotoCoreError as error:
+            raise StorageError(
+                f"There are no usable credentials for {bucket}: {_short(str(error))}.",
+                "Run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for GCS: an HMAC key, made with "
+                "`gcloud storage hmac create SERVICE_ACCOUNT`).",
+                uri,
+            ) from error
+        except SinkFailed as failure:
+            raise failure.error from failure
 
-    def _error(self, error: Exception, uri: str) -> StorageError:
-        bucket = f"s3://{self._bucket}"
-        cause = error
-        if isinstance(error, S3UploadFailedError) and isinstance(error.__context__, Exception):
-            cause = error.__context__
-        detail = _detail(cause)
-        match cause:
-            case boto.NoCredentialsError() | boto.PartialCredentialsError() | boto.CredentialRetrievalError():
-                return StorageError(
-                    f"There are no usable credentials for {bucket}: {detail}.",
-                    "Run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for GCS: an HMAC key, made with "
-                    "`gcloud storage hmac create SERVICE_ACCOUNT`).",
-                    uri,
-                )
-            case boto.ProfileNotFound() | boto.ConfigParseError() | boto.InvalidRegionError() | boto.NoRegionError():
-                return StorageError(f"The AWS configuration does not work: {detail}.", "Run `aws configure`.", uri)
-            case boto.ClientError():
-                return self._answer(cause, uri)
-            case boto.HTTPClientError() | boto.ConnectionError() | boto.IncompleteReadError():
-                return StorageError(
-                    f"{self._endpoint} cannot be reached: {detail}.",
-                    "Check the network, any proxy, and AWS_ENDPOINT_URL or the endpoint if set; then run it again.",
-                    uri,
-                )
-            case OSError():
-                return StorageError(
-                    f"{cause.filename or uri} cannot be used: {cause.strerror or cause}.", "Check the file and the disk.", uri
-                )
-        return StorageError(f"{bucket} cannot be used: {detail}.", "Run it again; what is there already is kept.", uri)
+    def _odd(self, error: ValueError, name: str) -> StorageError:
+        return StorageError(
+            f"s3://{self._bucket} cannot be understood: {error}.",
+            "Check AWS_ENDPOINT_URL or the endpoint if set, and any proxy.",
+            self.uri(name),
+        )
 
-    def _answer(self, error: boto.ClientError, uri: str) -> StorageError:
-        bucket, code, detail = f"s3://{self._bucket}", _code(error), _detail(error)
-        if code in _NO_BUCKET:
+    def _refusal(self, answer: Answer, name: str) -> StorageError:
+        uri, bucket, code, detail = self.uri(name), f"s3://{self._bucket}", _code(answer), _reason(answer)
+        if code in _NO_BUCKET or answer.status == 404:
             return StorageError(
                 f"The bucket {bucket} does not exist.", f"Check its name, or create it: `aws s3 mb {bucket}`.", uri
             )
@@ -201,13 +253,25 @@ class S3Storage:
             return ChecksumError(
                 f"{uri} was damaged on its way: {detail}.", "Run it again; suspect a proxy or the network.", uri
             )
-        if code in _BAD_KEYS:
+        if code in _BAD_CLOCK:
             return StorageError(
-                f"{self._endpoint} refused the credentials: {detail}.",
+                f"{bucket} refused the request for its time: {detail}.", "Set this machine's clock, and run it again.", uri
+            )
+        region = answer.header("x-amz-bucket-region") or _region(answer)
+        if code in _ELSEWHERE or answer.status in (301, 307) or (region and region != self._region and answer.status >= 400):
+            place = f"in the region {region}" if region else "in another region"
+            return StorageError(
+                f"The bucket {bucket} is {place}, and {self._region} was asked.",
+                f"Set AWS_REGION={region or 'REGION'}, or the profile's region, and run it again.",
+                uri,
+            )
+        if code in _BAD_KEYS or answer.status == 401:
+            return StorageError(
+                f"{self._service.wire.netloc} refused the credentials: {detail}.",
                 "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`.",
                 uri,
             )
-        if code in _REFUSED:
+        if answer.status == 403:
             return StorageError(
                 f"These credentials may not do this in {bucket}: {detail}.",
                 "Ask for s3:ListBucket on the bucket and s3:GetObject on its objects; to publish, s3:PutObject and "
@@ -217,42 +281,56 @@ class S3Storage:
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
 
 
-def _client(endpoint: str | None) -> tuple[Any, bool]:
-    """A client, and whether it speaks to something other than Amazon's own S3."""
-    session = boto3.session.Session()
-    limits = Config(connect_timeout=10, read_timeout=60, retries={"mode": "standard", "total_max_attempts": 4})
-    limits = limits.merge(Config(max_pool_connections=32))
-    client = session.client("s3", endpoint_url=endpoint, region_name=session.region_name or "us-east-1", config=limits)
-    host = urlsplit(client.meta.endpoint_url).hostname or ""
-    if host.endswith((".amazonaws.com", ".amazonaws.com.cn")):
-        return client, False
-    client.close()
-    plain = Config(
-        request_checksum_calculation="when_required",
-        response_checksum_validation="when_required",
-        s3={"addressing_style": "path"},
-    )
-    region = session.region_name or "us-east-1"
-    return session.client("s3", endpoint_url=endpoint, region_name=region, config=limits.merge(plain)), True
+_AMAZON_PARTS = Dialect(
+    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda answer, content: True
+)
+"""Amazon's own servers compare a part with the checksum beside it, and add them up to the whole's."""
+_OTHER_PARTS = Dialect({}, content_md5, md5_matches)
 
 
-def _stored(answer: dict[str, Any], size: int) -> Stored:
+def _stored(answer: Answer, size: int) -> Stored:
     """Read the checksums out of an answer to PUT or HEAD. Parts' checksums (with a dash) and keys of KMS say nothing."""
     checksums = {}
-    if answer.get("ServerSideEncryption") in (None, "AES256") and not answer.get("SSECustomerAlgorithm"):
-        checksums["etag"] = str(answer.get("ETag", "")).strip('"').lower()
-    crc32 = answer.get("ChecksumCRC32", "")
-    if crc32 and "-" not in crc32 and answer.get("ChecksumType") != "COMPOSITE":
-        checksums["crc32"] = base64.b64decode(crc32).hex()
-    return Stored(size, checksums)
+    encrypted = answer.header("x-amz-server-side-encryption")
+    if encrypted in ("", "AES256") and not answer.header("x-amz-server-side-encryption-customer-algorithm"):
+        checksums["etag"] = answer.header("ETag").strip('"').lower()
+    for name, length in (("sha256", 32), ("crc32", 4)):
+        text = answer.header(f"x-amz-checksum-{name}")
+        if text and "-" not in text and answer.header("x-amz-checksum-type") != "COMPOSITE":
+            value = base64.b64decode(text)
+            if len(value) == length:
+                checksums[name] = value.hex()
+    try:
+        updated = parsedate_to_datetime(answer.header("Last-Modified")).timestamp()
+    except ValueError:
+        updated = None
+    return Stored(size, checksums, updated, unquote(answer.header("x-amz-meta-publisher")))
 
 
-def _code(error: boto.ClientError) -> str:
-    """The error's name; the HTTP status where the answer had no body (HEAD) or none that S3 would write."""
-    status = error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", "")
-    return str(error.response.get("Error", {}).get("Code") or status)
+def _code(answer: Answer) -> str:
+    """The error's name; empty where the answer had no body (HEAD) or none that S3 would write."""
+    try:
+        return text_of(parse(answer.body), "Code")
+    except ValueError:
+        return ""
 
 
-def _detail(error: Exception) -> str:
-    text = " ".join(str(error).split())
+def _region(answer: Answer) -> str:
+    try:
+        return text_of(parse(answer.body), "Region")
+    except ValueError:
+        return ""
+
+
+def _reason(answer: Answer) -> str:
+    try:
+        document = parse(answer.body)
+        text = f"{text_of(document, 'Code')}: {text_of(document, 'Message')}"
+    except ValueError:
+        text = answer.body[:300].decode("utf-8", "replace")
+    return _short(f"{answer.status} {text}")
+
+
+def _short(text: str) -> str:
+    text = " ".join(text.split())
     return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"

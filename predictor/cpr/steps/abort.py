@@ -1,0 +1,41 @@
+"""Remove what an interrupted upload has left: its objects, and what the store keeps of files sent in parts."""
+
+from __future__ import annotations
+
+from cpr.bundle import Bundle
+from cpr.manifest import VALIDATION_NAME, Manifest
+from cpr.storage import Storage, open_storage
+from cpr.storage.claim import Claim
+from cpr.storage.fetch import find_manifest
+from cpr.storage.journal import Journal
+from cpr.storage.publisher import publisher
+
+
+def abort(bundle: Bundle, uri: str, *, endpoint: str | None = None) -> int:
+    """Remove what an interrupted upload of this bundle has left at ``uri``: the number of objects removed.
+
+    What is published stays. ``VersionExists`` where other content is being uploaded there.
+    """
+    storage, prefix = open_storage(uri, endpoint=endpoint)
+    manifest = bundle.manifest
+    base = f"{prefix}{manifest.name}/{manifest.version}/"
+    journal = Journal.beside(bundle.root, storage.uri(base), manifest.content)
+    removed = 0
+    if find_manifest(storage, base) is None:
+        with Claim(storage, base, manifest.content, publisher(), manifest.digest) as claim:
+            _forget_sessions(storage, base, manifest, journal)
+            known = {entry.path for entry in manifest.all_files} | {VALIDATION_NAME}
+            for path in sorted(known & {name[len(base) :] for name in storage.list(base)}):
+                storage.delete(base + path)
+                removed += 1
+            claim.dirty = False
+    journal.close(finished=True)
+    return removed
+
+
+def _forget_sessions(storage: Storage, base: str, manifest: Manifest, journal: Journal) -> None:
+    sizes = {base + entry.path: entry.size for entry in manifest.all_files}
+    for name, session in journal.sessions.items():
+        parts = storage.parts(name, sizes[name], session.part, session.id) if name in sizes else None
+        if parts is not None:
+            parts.abort()

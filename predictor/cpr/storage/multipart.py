@@ -1,0 +1,155 @@
+"""Objects written in parts over the XML protocol of S3, which GCS speaks, too (https://cloud.google.com/storage/docs/xml-api)."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+import zlib
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
+from typing import TypeAlias
+from urllib.parse import quote
+from xml.etree import ElementTree
+
+from cpr.errors import ChecksumError
+from cpr.storage.base import Stored, part_count
+from cpr.storage.wire import Answer, Body
+
+Ask: TypeAlias = Callable[[str, str, Mapping[str, str], Body], Answer]
+"""Method, query (without ``?``), headers, body: an answer whose status is below 300, or 404."""
+
+_MD5 = re.compile(r"[0-9a-f]{32}")
+_GONE = 404
+
+
+@dataclass(frozen=True, slots=True)
+class Dialect:
+    """In what the servers differ.
+
+    ``begin`` are the headers that open an upload, ``part`` those of a part with its content; ``check`` compares the answer to a
+    part with the content and gives false where they differ.
+    """
+
+    begin: Mapping[str, str]
+    part: Callable[[bytes], Mapping[str, str]]
+    check: Callable[[Answer, bytes], bool]
+
+
+class Multipart:
+    """One upload. The token of a part is the ETag that the server gave it."""
+
+    in_order = False
+
+    def __init__(
+        self, ask: Ask, dialect: Dialect, stat: Callable[[], Stored | None], uri: str, size: int, part: int, session: str
+    ) -> None:
+        self._ask, self._dialect, self._stat = ask, dialect, stat
+        self._uri, self._size, self._part = uri, size, part
+        self.session = session
+
+    @classmethod
+    def begin(cls, ask: Ask, dialect: Dialect, stat: Callable[[], Stored | None], uri: str, size: int, part: int) -> Multipart:
+        answer = ask("POST", "uploads=", dialect.begin, b"")
+        return cls(ask, dialect, stat, uri, size, part, text_of(parse(answer.body), "UploadId"))
+
+    def held(self) -> Mapping[int, str]:
+        return dict(self._listed())
+
+    def stale(self) -> bool:
+        """Whether the server no longer knows the upload."""
+        return self._ask("GET", f"{self._query}&max-parts=1", {}, None).status == _GONE
+
+    def send(self, number: int, content: bytes) -> str:
+        query = f"partNumber={number + 1}&{self._query}"
+        answer = self._ask("PUT", query, self._dialect.part(content), content)
+        if answer.status == _GONE:
+            raise SessionLost
+        if not self._dialect.check(answer, content):
+            raise ChecksumError(
+                f"{self._uri} was damaged on its way: the checksum of part {number + 1} differs.",
+                "Run it again; suspect a proxy or the network.",
+                self._uri,
+            )
+        return answer.header("ETag")
+
+    def finish(self, tokens: Mapping[int, str]) -> Stored | None:
+        parts = "".join(
+            f"<Part><PartNumber>{number + 1}</PartNumber><ETag>{_escaped(token)}</ETag></Part>"
+            for number, token in sorted(tokens.items())
+        )
+        body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
+        answer = self._ask("POST", self._query, {"Content-Type": "application/xml"}, body)
+        # An error may come with status 200, and a repeated request finds no upload any more: what is stored decides.
+        if b"<Error>" in answer.body and answer.status != _GONE:
+            raise SessionLost
+        return self._stat()
+
+    def proof(self, tokens: Mapping[int, str]) -> Mapping[str, str]:
+        digests = [token.strip('"').lower() for _, token in sorted(tokens.items())]
+        if not all(_MD5.fullmatch(digest) for digest in digests):
+            return {}
+        whole = hashlib.md5(b"".join(map(bytes.fromhex, digests)), usedforsecurity=False).hexdigest()
+        return {"etag": f"{whole}-{len(digests)}"}
+
+    def abort(self) -> None:
+        self._ask("DELETE", self._query, {}, None)
+
+    @property
+    def _query(self) -> str:
+        return f"uploadId={quote(self.session, safe='')}"
+
+    def _listed(self) -> Iterator[tuple[int, str]]:
+        last = part_count(self._size, self._part) - 1
+        marker = ""
+        while True:
+            answer = self._ask("GET", self._query + (f"&part-number-marker={marker}" if marker else ""), {}, None)
+            if answer.status == _GONE:
+                return
+            document = parse(answer.body)
+            for part in document.iterfind("{*}Part"):
+                number = int(text_of(part, "PartNumber")) - 1
+                size = self._part if number < last else self._size - last * self._part
+                if 0 <= number <= last and int(text_of(part, "Size")) == size:
+                    yield number, text_of(part, "ETag")
+            following = text_of(document, "NextPartNumberMarker")
+            if text_of(document, "IsTruncated") != "true" or following == marker:
+                return
+            marker = following
+
+
+class SessionLost(Exception):
+    """The server has forgotten the upload in the middle of it."""
+
+
+def parse(body: bytes) -> ElementTree.Element:
+    """A document of the server. ``ValueError`` where it is none; entities are refused, as these documents have none."""
+    if b"<!DOCTYPE" in body or b"<!ENTITY" in body:
+        raise ValueError("the answer has a document type")
+    try:
+        return ElementTree.fromstring(body)  # noqa: S314 - without a document type there is nothing to expand
+    except ElementTree.ParseError as error:
+        raise ValueError(f"the answer is not XML: {error}") from None
+
+
+def text_of(element: ElementTree.Element, name: str) -> str:
+    return element.findtext(f"{{*}}{name}") or ""
+
+
+def md5_matches(answer: Answer, content: bytes) -> bool:
+    """Whether the ETag is the MD5 of the content; one that is no MD5 says nothing."""
+    etag = answer.header("ETag").strip('"').lower()
+    return not _MD5.fullmatch(etag) or etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
+
+
+def content_md5(content: bytes) -> Mapping[str, str]:
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    return {"Content-MD5": base64.b64encode(digest).decode()}
+
+
+def crc32_header(content: bytes) -> Mapping[str, str]:
+    return {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()}
+
+
+def _escaped(text: str) -> str:
+    return text.replace("&", "&amp;").replace("<", "&lt;").replace('"', "&quot;")

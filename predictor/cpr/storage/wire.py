@@ -1,0 +1,198 @@
+"""HTTP to one server over kept connections: one request, one answer, nothing tried twice.
+
+Over ``http.client``: for what an upload does it is as fast as bare sockets (``benchmarks/upload``), and lays no layer between
+the content in memory and the socket.
+"""
+
+from __future__ import annotations
+
+import http.client
+import ipaddress
+import os
+import socket
+import ssl
+import threading
+import weakref
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import dataclass
+from email.message import Message
+from typing import TypeAlias
+from urllib.parse import urlsplit
+from urllib.request import getproxies, proxy_bypass
+
+from cpr.storage.base import Sink, Stopped
+
+_CONNECT_SECONDS = 10.0
+_SILENCE_SECONDS = 60.0
+"""How long a server may say nothing."""
+_MOST_BYTES = 64 << 20
+"""Of an answer that is kept in memory."""
+_BLOCK = 1 << 20
+
+Body: TypeAlias = "bytes | None"
+
+
+class BrokenWire(Exception):
+    """No whole answer came: the server cannot be reached, or the connection broke; ``fresh`` tells whether it was new."""
+
+    def __init__(self, detail: str, fresh: bool = True) -> None:
+        super().__init__(detail)
+        self.fresh = fresh
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """``status`` and ``headers`` as they came, ``body`` empty where a sink took it."""
+
+    status: int
+    headers: Message
+    body: bytes
+
+    def header(self, name: str) -> str:
+        return self.headers.get(name) or ""
+
+
+class Wire:
+    """Connections to the server of ``url``; safe to use from any number of threads, each request on a connection of its own.
+
+    The proxy of the environment is used, except for this machine itself. ``ca_file`` replaces the machine's certificates;
+    ``seconds`` is how long to wait for a connection and for each answer.
+    """
+
+    def __init__(self, url: str, ca_file: str | None = None, seconds: float | None = None) -> None:
+        parts = urlsplit(url)
+        self.host = parts.hostname or ""
+        self.base = parts.path.rstrip("/")
+        self.loopback = _is_loopback(self.host)
+        self._secure = parts.scheme == "https"
+        self._port = parts.port or (443 if self._secure else 80)
+        self.netloc = parts.netloc.rpartition("@")[2]
+        self._connect_seconds, self._silence_seconds = seconds or _CONNECT_SECONDS, seconds or _SILENCE_SECONDS
+        self._ca_file = ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or None
+        self._tls: ssl.SSLContext | None = None
+        self._proxy = None if self.loopback or proxy_bypass(self.host) else getproxies().get(parts.scheme)
+        self._lock = threading.Lock()
+        self._idle: list[http.client.HTTPConnection] = []
+        self._busy: set[http.client.HTTPConnection] = set()
+        self.stopped = threading.Event()
+        weakref.finalize(self, _close, self._idle)
+
+    def exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: Body = None, sink: Sink | None = None
+    ) -> Answer:
+        """Send a request and read its answer; the content of a good one goes to ``sink`` where there is one.
+
+        ``BrokenWire`` where no whole answer came; what ``sink`` raises.
+        """
+        connection, fresh = self._take()
+        whole = False
+        try:
+            try:
+                self._send(connection, method, target, headers, body)
+                response = connection.getresponse()
+                content = _read(response, sink if response.status in (200, 206) else None)
+                whole = not response.will_close
+            except (OSError, http.client.HTTPException) as error:
+                raise self._broken(error, fresh) from error
+            return Answer(response.status, response.headers, content)
+        finally:
+            self._give_back(connection, whole)
+
+    def stop(self, at_once: bool) -> None:
+        """Let nothing more begin, until :meth:`go_on`, and break off what is under way ``at_once``: others get ``Stopped``."""
+        self.stopped.set()
+        with self._lock:
+            for connection in self._busy if at_once else ():
+                if connection.sock is not None:
+                    with suppress(OSError):
+                        connection.sock.shutdown(socket.SHUT_RDWR)
+
+    def go_on(self) -> None:
+        """Take requests again, after :meth:`stop`."""
+        self.stopped.clear()
+
+    def _take(self) -> tuple[http.client.HTTPConnection, bool]:
+        if self.stopped.is_set():
+            raise Stopped
+        with self._lock:
+            kept = self._idle.pop() if self._idle else None
+            connection = kept or self._new()
+            self._busy.add(connection)
+        return connection, kept is None
+
+    def _give_back(self, connection: http.client.HTTPConnection, whole: bool) -> None:
+        if not whole:
+            connection.close()
+        with self._lock:
+            self._busy.discard(connection)
+            if whole:
+                self._idle.append(connection)
+
+    def _new(self) -> http.client.HTTPConnection:
+        proxy = urlsplit(self._proxy if "://" in (self._proxy or "") else f"http://{self._proxy}") if self._proxy else None
+        host, port = (proxy.hostname or "", proxy.port or 80) if proxy else (self.host, self._port)
+        if not self._secure:
+            return http.client.HTTPConnection(host, port, timeout=self._connect_seconds)
+        if self._tls is None:
+            self._tls = ssl.create_default_context(cafile=self._ca_file)
+        connection = http.client.HTTPSConnection(host, port, timeout=self._connect_seconds, context=self._tls)
+        if proxy:
+            connection.set_tunnel(self.host, self._port)
+        return connection
+
+    def _send(
+        self, connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body
+    ) -> None:
+        if connection.sock is None:
+            connection.connect()
+            connection.sock.settimeout(self._silence_seconds)  # type: ignore[attr-defined]
+        absolute = f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
+        try:
+            connection.request(method, absolute, body, {"Host": self.netloc, **headers})
+        except (BrokenPipeError, ConnectionResetError):
+            # A server that refuses what it has not read yet has said why before it closed.
+            if body is None or connection.sock is None:
+                raise
+
+    def _broken(self, error: Exception, fresh: bool) -> Exception:
+        if self.stopped.is_set():
+            return Stopped()
+        if isinstance(error, TimeoutError):
+            return BrokenWire("no answer in time", fresh)
+        if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | http.client.BadStatusLine):
+            return BrokenWire("it broke off its answer", fresh)
+        return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, fresh)
+
+
+def _read(response: http.client.HTTPResponse, sink: Sink | None) -> bytes:
+    if sink is None:
+        return response.read(_MOST_BYTES) if response.length is None else response.read()
+    while block := response.read(_BLOCK):
+        try:
+            sink.write(block)
+        except OSError as error:
+            raise SinkFailed(error) from error
+    if response.length:
+        raise http.client.IncompleteRead(b"", response.length)
+    return b""
+
+
+class SinkFailed(Exception):
+    """What is downloaded cannot be written here: no fault of the wire."""
+
+    def __init__(self, error: OSError) -> None:
+        super().__init__(str(error))
+        self.error = error
+
+
+def _close(connections: list[http.client.HTTPConnection]) -> None:
+    for connection in connections:
+        connection.close()
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return host == "localhost" or ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
