@@ -1,29 +1,55 @@
-"""A server that takes every upload and keeps nothing, so that what is measured is the client.
+"""A server that takes every upload and keeps next to nothing, so that what is measured is the client.
 
-It answers as GCS does, over JSON and XML, and as S3 does: with the CRC32C of what came, so that clients that compare it can.
-``sink.py DELAY`` serves on a free port, prints that, and answers each request DELAY seconds after its last byte.
+It answers as GCS does, over JSON and XML, and as S3 does. Of an object it knows size and CRC32C, and the MD5 that came with it,
+so that clients that compare them can, and of small ones the content. ``sink.py DELAY`` serves on a free port, prints that, and
+answers each request DELAY seconds after its last byte.
 """
 
 from __future__ import annotations
 
 import asyncio
 import base64
+import hashlib
 import json
 import sys
+from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qs, unquote, urlsplit
+from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import google_crc32c
 import uvloop
+from crc32c import combined
 
 _BUFFER = 1 << 20
+_SMALL = 8192
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
 
+@dataclass(frozen=True, slots=True)
+class Known:
+    """What is known of an object, or of a part of one; ``content`` where it is small."""
+
+    size: int
+    crc32c: int
+    content: bytes = b""
+    md5: bytes = b""
+    etags: tuple[bytes, ...] = ()
+
+    @property
+    def etag(self) -> str:
+        if any(self.etags):
+            return f'"{hashlib.md5(b"".join(self.etags)).hexdigest()}-{len(self.etags)}"'
+        return f'"{self.md5.hex() or self.digest}"'
+
+    @property
+    def digest(self) -> str:
+        return base64.b64encode(self.crc32c.to_bytes(4, "big")).decode()
+
+
 class Connection(asyncio.BufferedProtocol):
-    def __init__(self, delay: float) -> None:
-        self._delay = delay
+    def __init__(self, delay: float, objects: dict[str, Known], parts: dict[str, dict[int, Known]]) -> None:
+        self._delay, self._objects, self._parts = delay, objects, parts
         self._buffer = bytearray(_BUFFER)
         self._head = bytearray()
         self._left = 0
@@ -67,7 +93,7 @@ class Connection(asyncio.BufferedProtocol):
         self._request = method, target, headers
         self._left, self._crc, self._size = int(headers.get("content-length", 0)), 0, 0
         # Only what is small, or carries metadata beside its content, is kept until it is whole.
-        self._kept = bytearray() if "uploadType=multipart" in target else None
+        self._kept = bytearray() if "uploadType=multipart" in target or self._left <= _SMALL else None
         if headers.get("expect"):
             self._transport.write(b"HTTP/1.1 100 Continue\r\n\r\n")
         if not self._left and not len(rest):
@@ -88,54 +114,84 @@ class Connection(asyncio.BufferedProtocol):
         query = parse_qs(parts.query, keep_blank_values=True)
         if parts.path.startswith(("/upload/", "/resumable/", "/storage/v1/")):
             return self._json(method, parts.path, query, headers)
-        return self._xml(method, parts.path, query)
+        return self._xml(method, unquote(parts.path).lstrip("/").partition("/")[2], query)
 
     def _json(self, method: str, path: str, query: dict[str, list[str]], headers: dict[str, str]) -> bytes:
         if method == "GET":
-            if path.endswith("/o"):
-                return _reply(200, {}, b'{"kind": "storage#objects"}')
-            if "/o/" in path:
+            name = unquote(path.partition("/o/")[2])
+            if not name:
+                return _reply(200, {}, b'{"kind": "storage#objects"}' if path.endswith("/o") else b'{"name": "bench"}')
+            found = self._objects.get(name)
+            if found is None:
                 return _reply(404, {}, b'{"error": {"code": 404, "message": "not found"}}')
-            return _reply(200, {}, b'{"kind": "storage#bucket", "name": "bench"}')
+            return _reply(200, {}, found.content) if query.get("alt") == ["media"] else _document(name, found)
         if method == "DELETE":
+            self._objects.pop(unquote(path.partition("/o/")[2]), None)
             return _reply(204, {}, b"")
         name = query.get("name", ["object"])[0]
         if query.get("uploadType") == ["resumable"] and method == "POST":
-            return _reply(200, {"Location": f"http://{headers['host']}{path}?uploadType=resumable&upload_id=1&name=x"}, b"")
-        crc, size = self._crc, self._size
-        if self._kept is not None:
-            name, content = _related(bytes(self._kept))
-            crc, size = google_crc32c.value(content), len(content)
-        document = {
-            "kind": "storage#object",
-            "name": name,
-            "bucket": "bench",
-            "generation": "1",
-            "metageneration": "1",
-            "size": str(size),
-            "crc32c": base64.b64encode(crc.to_bytes(4, "big")).decode(),
-        }
-        return _reply(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
+            name = json.loads(bytes(self._kept or b"{}") or b"{}").get("name", name)
+            place = f"http://{headers['host']}{path}?uploadType=resumable&upload_id=1&name={quote(name)}"
+            return _reply(200, {"Location": place}, b"")
+        arrived = self._arrived()
+        if query.get("uploadType") == ["multipart"]:
+            name, content = _related(bytes(self._kept or b""))
+            kept = content if len(content) <= _SMALL else b""
+            arrived = Known(len(content), google_crc32c.value(content), kept)
+        self._objects[name] = arrived
+        return _document(name, arrived)
 
-    def _xml(self, method: str, path: str, query: dict[str, list[str]]) -> bytes:
-        if method == "GET" and "list-type" in query:
-            return _reply(200, {}, f"{_XML}<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>".encode())
-        if method in ("GET", "HEAD") and path.count("/") > 1:
-            body = f"{_XML}<Error><Code>NoSuchKey</Code><Message>not found</Message></Error>".encode()
-            return _reply(404, {}, b"" if method == "HEAD" else body)
+    def _arrived(self) -> Known:
+        assert self._request is not None
+        md5 = base64.b64decode(self._request[2].get("content-md5", ""))
+        return Known(self._size, self._crc, bytes(self._kept or b"")[:_SMALL], md5)
+
+    def _xml(self, method: str, key: str, query: dict[str, list[str]]) -> bytes:
+        if method in ("GET", "HEAD"):
+            return self._xml_read(method, key, query)
         if method == "DELETE":
+            self._objects.pop(key, None)
             return _reply(204, {}, b"")
-        bucket, _, key = unquote(path).lstrip("/").partition("/")
         if method == "POST" and "uploads" in query:
-            result = f"<Bucket>{bucket}</Bucket><Key>{key}</Key><UploadId>upload</UploadId>"
-            body = f"{_XML}<InitiateMultipartUploadResult {_NAMESPACE}>{result}</InitiateMultipartUploadResult>".encode()
-            return _reply(200, {"Content-Type": "application/xml"}, body)
+            self._parts[key] = {}
+            result = f"<Bucket>bench</Bucket><Key>{key}</Key><UploadId>upload</UploadId>"
+            return _xml_reply(f"<InitiateMultipartUploadResult {_NAMESPACE}>{result}</InitiateMultipartUploadResult>")
         if method == "POST":
-            result = f'<Bucket>{bucket}</Bucket><Key>{key}</Key><ETag>"whole"</ETag>'
-            body = f"{_XML}<CompleteMultipartUploadResult {_NAMESPACE}>{result}</CompleteMultipartUploadResult>".encode()
-            return _reply(200, {"Content-Type": "application/xml"}, body)
-        crc32c = base64.b64encode(self._crc.to_bytes(4, "big")).decode()
-        return _reply(200, {"ETag": f'"{self._crc:08x}"', "x-goog-hash": f"crc32c={crc32c}"}, b"")
+            parts = [part for _, part in sorted(self._parts.pop(key).items())]
+            size, crc32c = 0, 0
+            for part in parts:
+                size, crc32c = size + part.size, combined(crc32c, part.crc32c, part.size)
+            self._objects[key] = Known(size, crc32c, etags=tuple(part.md5 for part in parts))
+            result = f"<Bucket>bench</Bucket><Key>{key}</Key><ETag>{self._objects[key].etag}</ETag>"
+            return _xml_reply(f"<CompleteMultipartUploadResult {_NAMESPACE}>{result}</CompleteMultipartUploadResult>")
+        arrived = self._arrived()
+        if "partNumber" in query:
+            self._parts[key][int(query["partNumber"][0])] = arrived
+        else:
+            self._objects[key] = arrived
+        return _reply(200, {"ETag": arrived.etag, "x-goog-hash": f"crc32c={arrived.digest}"}, b"")
+
+    def _xml_read(self, method: str, key: str, query: dict[str, list[str]]) -> bytes:
+        if not key:
+            return _xml_reply("<ListBucketResult><IsTruncated>false</IsTruncated></ListBucketResult>")
+        found = self._objects.get(key)
+        if found is None:
+            return _xml_reply("<Error><Code>NoSuchKey</Code><Message>not found</Message></Error>", 404, method != "HEAD")
+        headers = {"ETag": found.etag, "x-goog-hash": f"crc32c={found.digest}"}
+        return _reply(200, headers, found.content, length=found.size if method == "HEAD" else None, bare=method == "HEAD")
+
+
+def _document(name: str, found: Known) -> bytes:
+    document = {
+        "kind": "storage#object",
+        "name": name,
+        "bucket": "bench",
+        "generation": "1",
+        "metageneration": "1",
+        "size": str(found.size),
+        "crc32c": found.digest,
+    }
+    return _reply(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
 def _related(body: bytes) -> tuple[str, bytes]:
@@ -147,14 +203,21 @@ def _related(body: bytes) -> tuple[str, bytes]:
     return json.loads(metadata.partition(b"\r\n\r\n")[2])["name"], content
 
 
-def _reply(status: int, headers: dict[str, str], body: bytes) -> bytes:
-    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {len(body)}", *(f"{key}: {value}" for key, value in headers.items())]
-    return "\r\n".join(lines).encode() + b"\r\n\r\n" + body
+def _reply(status: int, headers: dict[str, str], body: bytes, length: int | None = None, bare: bool = False) -> bytes:
+    count = len(body) if length is None else length
+    lines = [f"HTTP/1.1 {status} x", f"Content-Length: {count}", *(f"{key}: {value}" for key, value in headers.items())]
+    return "\r\n".join(lines).encode() + b"\r\n\r\n" + (b"" if bare else body)
+
+
+def _xml_reply(text: str, status: int = 200, with_body: bool = True) -> bytes:
+    return _reply(status, {"Content-Type": "application/xml"}, f"{_XML}{text}".encode() if with_body else b"")
 
 
 async def serve(delay: float) -> None:
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(delay), "127.0.0.1", 0, backlog=512)
+    objects: dict[str, Known] = {}
+    parts: dict[str, dict[int, Known]] = {}
+    server = await loop.create_server(lambda: Connection(delay, objects, parts), "127.0.0.1", 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 
