@@ -8,7 +8,7 @@ from base64 import urlsafe_b64decode, urlsafe_b64encode
 from urllib.parse import unquote
 
 from support.gs_http import Answer, Call, Refused, content_answer, json_answer
-from support.gs_objects import Objects, Resource, claimed, told
+from support.gs_objects import Objects, Resource, claimed, linked, told
 from support.gs_resumable import Sessions
 
 _PLACES = re.compile(r"(/resumable/upload|/upload|/download)?(?:/storage/v1)?/b/([^/]+)(?:/(o|storageLayout)(?:/(.*))?)?")
@@ -56,10 +56,10 @@ class JsonApi:
         resource, content = self._objects.get(bucket, name, call.query)
         if way == "download" or call.query.get("alt") == "media":
             return content_answer(content, told(resource), call.headers.get("Range"))
-        return json_answer(resource)
+        return json_answer(linked(resource, call.base))
 
     def _copy(self, call: Call, source: tuple[str, str], target: tuple[str, str], verb: str) -> Answer:
-        made = self._objects.copy(source, target, json.loads(call.body() or b"{}"), call.query)
+        made = linked(self._objects.copy(source, target, json.loads(call.body() or b"{}"), call.query), call.base)
         if verb == "copyTo":
             return json_answer(made)
         done = {"kind": "storage#rewriteResponse", "done": True, "resource": made}
@@ -78,7 +78,8 @@ class JsonApi:
         name = call.query.get("name") or metadata.get("name")
         if not name:
             raise Refused(400, "required", "The object has no name.")
-        return json_answer(self._objects.put(bucket, name, body, {**metadata, **claimed(call.headers)}, call.query))
+        made = self._objects.put(bucket, name, body, {**metadata, **claimed(call.headers)}, call.query)
+        return json_answer(linked(made, call.base))
 
     def _list(self, call: Call, bucket: str) -> Answer | None:
         """https://docs.cloud.google.com/storage/docs/json_api/v1/objects/list"""
@@ -98,7 +99,7 @@ class JsonApi:
         size = min(int(query.get("maxResults") or self._largest_page), self._largest_page)
         page = rows[:size]
         found: Resource = {"kind": "storage#objects"}
-        if kept := [item for _, item in page if item is not None]:
+        if kept := [linked(item, call.base) for _, item in page if item is not None]:
             found["items"] = kept
         if names := [name.decode() for name, item in page if item is None]:
             found["prefixes"] = names

@@ -129,6 +129,12 @@ def described(headers: Mapping[str, str]) -> Resource:
     return {**kind, **({"metadata": own} if own else {})}
 
 
+def linked(resource: Resource, base: str) -> Resource:
+    """With the address of its content, on the server as the client knows it."""
+    place = f"{base}/download/storage/v1/b/{resource['bucket']}/o/{quote(resource['name'], safe='')}"
+    return {**resource, "mediaLink": f"{place}?generation={resource['generation']}&alt=media"}
+
+
 def told(resource: Resource) -> dict[str, str]:
     """The headers that tell of an object with its content. The hash is that of the whole, for a range of it, too."""
     names = {"crc32c": "crc32c", "md5Hash": "md5"}

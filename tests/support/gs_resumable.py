@@ -9,7 +9,7 @@ import threading
 from dataclasses import dataclass, field
 
 from support.gs_http import Answer, Broken, Call, Refused, json_answer
-from support.gs_objects import Conditions, Objects, Resource, claimed
+from support.gs_objects import Conditions, Objects, Resource, claimed, linked
 
 QUANTUM = 256 << 10
 """What is kept of an upload that is not complete is a multiple of this many bytes."""
@@ -61,7 +61,7 @@ class Sessions:
             session.cancelled = True
             return Answer(499)
         if session.made is not None:
-            return json_answer(session.made)
+            return json_answer(linked(session.made, call.base))
         return self._go_on(call, session)
 
     def _start(self, call: Call, bucket: str) -> Answer:
@@ -109,9 +109,9 @@ class Sessions:
     def _state(self, call: Call, session: Session) -> Answer:
         with session.lock:
             if session.made is not None:
-                return json_answer(session.made)
+                return json_answer(linked(session.made, call.base))
             if len(session.data) == session.total:
-                return json_answer(self._finish(call, session))
+                return json_answer(linked(self._finish(call, session), call.base))
             if session.total is not None and len(session.data) > session.total:
                 raise Refused(400, "invalid", "More bytes came than the upload has.")
             if call.arrived:
