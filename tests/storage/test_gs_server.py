@@ -15,6 +15,7 @@ import pytest
 from google.api_core import exceptions as api
 from google.cloud import storage
 from support.buckets import gs_server
+from support.faults import fault_proxy
 from support.gs_asking import Session, ask, bucket_on, crc32c, put
 
 CONTENT = os.urandom((3 << 20) + 12_345)
@@ -188,6 +189,18 @@ def test_slow_senders_stop_nobody(bucket: storage.Bucket, gs_port: int) -> None:
         slow[0].sendall(b"67890")
         assert slow[0].recv(12) == b"HTTP/1.1 200"
         assert bucket.get_blob("slow").size == 10
+
+
+@pytest.mark.parametrize("proxied", [False, True])
+@pytest.mark.parametrize("body", ["Content-Length: 10\r\n\r\n12345", "Transfer-Encoding: chunked\r\n\r\n5\r\n12345\r\n"])
+def test_half_a_body_makes_no_object(body: str, proxied: bool, bucket: storage.Bucket, gs_port: int) -> None:
+    with fault_proxy(gs_port) as proxy:
+        port = proxy.port if proxied else gs_port
+        with socket.create_connection(("127.0.0.1", port)) as connection:
+            connection.sendall(f"PUT /{bucket.name}/a HTTP/1.1\r\nHost: x\r\n{body}".encode())
+            connection.shutdown(socket.SHUT_WR)
+            assert connection.recv(1) == b""
+    assert bucket.get_blob("a") is None
 
 
 def test_switches_and_the_log() -> None:

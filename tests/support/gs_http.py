@@ -79,11 +79,17 @@ class Call:
             yield block
 
     def _chunks(self) -> Iterator[bytes]:
-        while size := int(self.stream.readline().partition(b";")[0].strip() or b"0", 16):
+        while size := int(self._line().partition(b";")[0], 16):
             yield from self._plain(size)
-            self.stream.readline()
-        while self.stream.readline().strip():
+            self._line()
+        while self._line().strip():
             pass
+
+    def _line(self) -> bytes:
+        line = self.stream.readline()
+        if not line:
+            raise Broken
+        return line
 
 
 @dataclass

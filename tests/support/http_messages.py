@@ -47,10 +47,10 @@ def read_head(stream: BinaryIO) -> Head | None:
 def body_of(stream: BinaryIO, head: Head, to_the_end: bool = False) -> Iterator[bytes]:
     """The body piece by piece, out of its chunks; ``to_the_end`` of the connection where no length is told."""
     if head.chunked:
-        while size := int(stream.readline().partition(b";")[0].strip() or b"0", 16):
+        while size := int(_line(stream).partition(b";")[0], 16):
             yield from _exactly(stream, size)
-            stream.readline()
-        while stream.readline().strip():
+            _line(stream)
+        while _line(stream).strip():
             pass
     elif head.length is not None:
         yield from _exactly(stream, head.length)
@@ -69,10 +69,21 @@ def end_of(head: Head) -> bytes:
     return b"0\r\n\r\n" if head.chunked else b""
 
 
+def _line(stream: BinaryIO) -> bytes:
+    line = stream.readline()
+    if not line:
+        raise _ended()
+    return line
+
+
 def _exactly(stream: BinaryIO, left: int) -> Iterator[bytes]:
     while left:
         block = stream.read1(min(left, _BLOCK))  # type: ignore[attr-defined]
         if not block:
-            raise ConnectionError("the other side ended in the middle of a body")
+            raise _ended()
         left -= len(block)
         yield block
+
+
+def _ended() -> ConnectionError:
+    return ConnectionError("the other side ended in the middle of a body")
