@@ -141,6 +141,7 @@ def test_more_about_ranges(bucket: storage.Bucket, gs_port: int) -> None:
     for path in (f"/{bucket.name}/a%20b", f"/storage/v1/b/{bucket.name}/o/a%20b?alt=media"):
         answer = ask(gs_port, "GET", path, range="bytes=2-4")
         assert (answer.status, answer.body, answer.headers["Content-Range"]) == (206, b"234", "bytes 2-4/10")
+        assert ask(gs_port, "GET", path, range="bytes=8-99").headers["Content-Range"] == "bytes 8-9/10"
         assert ask(gs_port, "GET", path, range="bytes=-3").body == b"789"
         assert ask(gs_port, "GET", path, range="bytes=10-").status == 416
         assert ask(gs_port, "GET", path, range="lines=1-2").status == 200

@@ -75,6 +75,7 @@ def test_sizes_that_nobody_knew_before(bucket: storage.Bucket) -> None:
     # Of a piece that is not the last, no more than a multiple is kept.
     short = piecemeal.ask("PUT", f"bytes 0-{QUANTUM + 9}/*", CONTENT[: QUANTUM + 10])
     assert short.headers["Range"] == f"bytes=0-{QUANTUM - 1}"
+    assert piecemeal.ask("PUT", f"bytes {QUANTUM + 10}-{QUANTUM + 19}/*", b"x" * 10).status == 503
     assert piecemeal.ask("PUT", f"bytes {QUANTUM}-{QUANTUM + 9}/{QUANTUM + 10}", CONTENT[QUANTUM : QUANTUM + 10]).status == 200
     assert bucket.blob("piecemeal").download_as_bytes() == CONTENT[: QUANTUM + 10]
     assert bucket.get_blob("empty").size == 0

@@ -87,8 +87,6 @@ class Sessions:
             at = int(first)
             if last != "*" and call.length not in (0, int(last) + 1 - at):
                 raise Refused(400, "invalid", "The Content-Range differs from the length of the body.")
-            if at > len(session.data):
-                raise _beyond(at, len(session.data))
             self._receive(call, session, at)
         if total != "*":
             session.total = int(total)
