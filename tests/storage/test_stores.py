@@ -91,9 +91,11 @@ def test_names_no_folder_can_hold(name: str, tmp_path: Path) -> None:
     assert not [path for path in tmp_path.rglob("*") if path.is_file()]
 
 
-def test_more_names_than_one_page_holds(s3_place: Place) -> None:
-    """The fixture's server answers with seven names a page."""
-    storage, prefix = open_storage(s3_place.uri)
+@pytest.mark.parametrize("kind", ["gs", "s3"])
+def test_more_names_than_one_page_holds(kind: str, request: pytest.FixtureRequest) -> None:
+    """The fixtures' servers answer with seven names a page."""
+    place: Place = request.getfixturevalue(f"{kind}_place")
+    storage, prefix = open_storage(place.uri)
     for number in range(24):
         write(storage, f"{prefix}{number:02}/{number % 3}", b"")
     assert len(set(storage.list(prefix))) == 24

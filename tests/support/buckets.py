@@ -53,8 +53,16 @@ def _running(command: list[str], **environment: str) -> Iterator[subprocess.Pope
 
 @pytest.fixture(scope="session")
 def gs_port() -> Iterator[int]:
-    """The port of a GCS emulator that knows preconditions."""
-    with _running([sys.executable, str(Path(__file__).with_name("gs_server.py"))]) as server:
+    """The port of a GCS emulator. Short pages, so that every listing of more than a few names has several."""
+    with gs_server("--largest-page", "7") as port:
+        yield port
+
+
+@contextmanager
+def gs_server(*arguments: str) -> Iterator[int]:
+    """The port of a GCS emulator of the caller's own; what it can be told is in ``gs_server.py``."""
+    tests = str(Path(__file__).resolve().parent.parent)
+    with _running([sys.executable, "-m", "support.gs_server", *arguments], PYTHONPATH=tests) as server:
         assert server.stdout is not None
         yield int(server.stdout.readline())
 

@@ -141,23 +141,40 @@ def google(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
         server.server_close()
 
 
+def storage_environment(folder: Path, port: int) -> dict[str, str]:
+    """The environment in which ``gcloud storage`` talks to the store on this port alone."""
+    return _apart(folder) | {
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_STORAGE": f"http://127.0.0.1:{port}/storage/v1/",
+        "HTTP_PROXY": "http://127.0.0.1:9",
+        "http_proxy": "http://127.0.0.1:9",
+        "NO_PROXY": "127.0.0.1",
+        "no_proxy": "127.0.0.1",
+    }
+
+
 def _environment(folder: Path, port: int) -> dict[str, str]:
     proxy = f"http://127.0.0.1:{port}"
+    return _apart(folder) | {
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ML": "http://ml.invalid/",
+        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": "http://vertex.invalid/",
+        "HTTP_PROXY": proxy,
+        "http_proxy": proxy,
+        "NO_PROXY": "",
+        "no_proxy": "",
+    }
+
+
+def _apart(folder: Path) -> dict[str, str]:
+    """Nothing of the user's own settings and accounts, no question, no call home."""
     kept = {key: value for key, value in os.environ.items() if not key.upper().startswith(("CLOUDSDK", "GOOGLE", "AIP_"))}
     return kept | {
         "CLOUDSDK_CONFIG": str(folder),
         "CLOUDSDK_AUTH_DISABLE_CREDENTIALS": "1",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_ML": "http://ml.invalid/",
-        "CLOUDSDK_API_ENDPOINT_OVERRIDES_AIPLATFORM": "http://vertex.invalid/",
         "CLOUDSDK_CORE_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_DISABLE_USAGE_REPORTING": "1",
         "CLOUDSDK_COMPONENT_MANAGER_DISABLE_UPDATE_CHECK": "1",
         "CLOUDSDK_SURVEY_DISABLE_PROMPTS": "1",
         "CLOUDSDK_CORE_CHECK_GCE_METADATA": "0",
-        "HTTP_PROXY": proxy,
-        "http_proxy": proxy,
         "HTTPS_PROXY": "http://127.0.0.1:9",
         "https_proxy": "http://127.0.0.1:9",
-        "NO_PROXY": "",
-        "no_proxy": "",
     }
