@@ -44,11 +44,13 @@ class Stored:
     """An object as the store reports it.
 
     ``checksums`` maps algorithm to hex; it may be empty. ``etag`` is MD5 in most S3 stores but promised by none (encrypted and
-    multipart objects differ), so an equal one proves the content and a different one proves nothing.
+    multipart objects differ), so an equal one proves the content and a different one proves nothing. ``updated`` is when it
+    was written by the store's clock, in seconds since 1970; ``None`` where the store did not say.
     """
 
     size: int
     checksums: Mapping[str, str]
+    updated: float | None = None
 
 
 class Storage(Protocol):
@@ -71,8 +73,12 @@ class Storage(Protocol):
         """What is stored under ``name``; ``None`` where nothing is."""
         ...
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
-        """Write the content into ``sink``; false where there is none. ``ChecksumError`` above ``limit`` bytes."""
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
+        """Write the content into ``sink``; false where there is none. ``ChecksumError`` above ``limit`` bytes.
+
+        With ``start``, a part of it: from that byte on, at most ``limit`` bytes, and none where the object ends before it. What
+        lies behind is not asked for, and no checksum of the store's is compared.
+        """
         ...
 
     def list(self, prefix: str) -> Iterator[str]:

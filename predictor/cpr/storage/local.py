@@ -33,6 +33,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV
 
 _BESIDE = re.compile(r"\.[0-9a-f]{16}\.part")
 _ABANDONED_SECONDS = 3600.0
+_BLOCK = 1 << 20
 
 
 class _NoChecksums:
@@ -81,9 +82,13 @@ class LocalStorage:
         sink = HashSink()
         if not self._copy_out(name, sink):
             return None
-        return Stored(sink.size, {"sha256": sink.sha256.hexdigest()})
+        with self._explained(name), suppress(FileNotFoundError):
+            return Stored(sink.size, {"sha256": sink.sha256.hexdigest()}, self._path(name).stat().st_mtime)
+        return None
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
+        if start:
+            return self._copy_out(name, sink, start, limit)
         try:
             return self._copy_out(name, LimitedSink(sink, limit))
         except TooLong:
@@ -118,10 +123,12 @@ class LocalStorage:
             raise StorageError(f"The name {name!r} leaves its folder.", "Name files inside the folder.", self.uri(""))
         return self._root.joinpath(*parts)
 
-    def _copy_out(self, name: str, sink: Sink) -> bool:
+    def _copy_out(self, name: str, sink: Sink, start: int = 0, most: int | None = None) -> bool:
         with self._explained(name), suppress(FileNotFoundError), open(self._path(name), "rb") as file:
-            while block := file.read(1 << 20):
+            file.seek(start)
+            while block := file.read(_BLOCK if most is None else min(_BLOCK, most)):
                 sink.write(block)
+                most = None if most is None else most - len(block)
             return True
         return False
 

@@ -33,6 +33,7 @@ _PART = 8 << 20
 _TRANSFER = TransferConfig(multipart_threshold=_PART, multipart_chunksize=_PART, max_concurrency=4)
 _MISSING = {"404", "NoSuchKey", "NotFound"}
 _TAKEN = {"412", "PreconditionFailed"}
+_BEHIND = {"416", "InvalidRange"}
 _NO_BUCKET = {"NoSuchBucket"}
 _DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
 _BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthFailure", "401"}
@@ -114,15 +115,18 @@ class S3Storage:
                 raise
             return _stored(answer, int(answer["ContentLength"]))
 
-    def download(self, name: str, sink: Sink, limit: int) -> bool:
+    def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
         limited = LimitedSink(sink, limit)
+        part = {"Range": f"bytes={start}-{start + limit - 1}"} if start else {}
         with self._explained(name):
             try:
-                body = self._client.get_object(Bucket=self._bucket, Key=name)["Body"]
+                body = self._client.get_object(Bucket=self._bucket, Key=name, **part)["Body"]
             except boto.ClientError as error:
                 if _code(error) in _MISSING:
                     return False
+                if start and _code(error) in _BEHIND:
+                    return True
                 raise
             try:
                 with body:
@@ -244,7 +248,8 @@ def _stored(answer: dict[str, Any], size: int) -> Stored:
     crc32 = answer.get("ChecksumCRC32", "")
     if crc32 and "-" not in crc32 and answer.get("ChecksumType") != "COMPOSITE":
         checksums["crc32"] = base64.b64decode(crc32).hex()
-    return Stored(size, checksums)
+    written = answer.get("LastModified")  # not in the answer to PUT
+    return Stored(size, checksums, written.timestamp() if written else None)
 
 
 def _code(error: boto.ClientError) -> str:
