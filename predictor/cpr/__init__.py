@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from cpr.runtime import load_model as load_model
     from cpr.steps.build import build as build
     from cpr.steps.diagnose import diagnose as diagnose
+    from cpr.steps.download import download as download
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
@@ -49,6 +50,7 @@ _HOMES = {
     "validate": "cpr.steps.validate",
     "lock": "cpr.steps.lock",
     "upload": "cpr.steps.upload",
+    "download": "cpr.steps.download",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
@@ -68,6 +70,7 @@ __all__ = [
     "decode_b64",
     "deploy_config",
     "diagnose",
+    "download",
     "inspect",
     "load",
     "load_model",
