@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
+    from cpr.steps.versions import list_versions as list_versions
 
 __version__ = "0.1.0"
 
@@ -51,6 +52,7 @@ _HOMES = {
     "lock": "cpr.steps.lock",
     "upload": "cpr.steps.upload",
     "download": "cpr.steps.download",
+    "list_versions": "cpr.steps.versions",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
@@ -72,6 +74,7 @@ __all__ = [
     "diagnose",
     "download",
     "inspect",
+    "list_versions",
     "load",
     "load_model",
     "lock",

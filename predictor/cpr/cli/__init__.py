@@ -28,6 +28,7 @@ VERBS = {
     "examples": "replay the golden examples at every station, or record what they answer",
     "lock": "lock the requirements with hashes for the target's Python and system",
     "upload": "publish a bundle to a bucket or a folder",
+    "list": "show which versions are published at a place",
     "download": "bring a published bundle back",
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
