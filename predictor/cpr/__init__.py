@@ -37,6 +37,7 @@ if TYPE_CHECKING:
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
+    from cpr.steps.verify import verify as verify
     from cpr.steps.versions import list_versions as list_versions
 
 __version__ = "0.1.0"
@@ -53,6 +54,7 @@ _HOMES = {
     "upload": "cpr.steps.upload",
     "download": "cpr.steps.download",
     "list_versions": "cpr.steps.versions",
+    "verify": "cpr.steps.verify",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
@@ -80,6 +82,7 @@ __all__ = [
     "lock",
     "upload",
     "validate",
+    "verify",
 ]
 
 

@@ -30,6 +30,7 @@ VERBS = {
     "upload": "publish a bundle to a bucket or a folder",
     "list": "show which versions are published at a place",
     "download": "bring a published bundle back",
+    "verify": "compare what a bucket holds of a bundle with its manifest",
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
