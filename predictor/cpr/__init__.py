@@ -10,6 +10,9 @@ value to the next, and print nothing::
     config = cpr.deploy_config(published, "ai-platform", "mls1-c1-m2")
     routine = cpr.load(bundle)
 
+What was published comes back by ``cpr.download(published.uri, "folder")``; ``cpr.list_versions``, ``cpr.verify`` and
+``cpr.delete`` look after it.
+
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
 ``cpr.compare("model/6", "model/7")``.
 
@@ -29,6 +32,7 @@ if TYPE_CHECKING:
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
     from cpr.steps.build import build as build
+    from cpr.steps.delete import delete as delete
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.download import download as download
     from cpr.steps.inspect import compare as compare
@@ -55,6 +59,7 @@ _HOMES = {
     "download": "cpr.steps.download",
     "list_versions": "cpr.steps.versions",
     "verify": "cpr.steps.verify",
+    "delete": "cpr.steps.delete",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
@@ -72,6 +77,7 @@ __all__ = [
     "build",
     "compare",
     "decode_b64",
+    "delete",
     "deploy_config",
     "diagnose",
     "download",

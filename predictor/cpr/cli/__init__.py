@@ -31,6 +31,7 @@ VERBS = {
     "list": "show which versions are published at a place",
     "download": "bring a published bundle back",
     "verify": "compare what a bucket holds of a bundle with its manifest",
+    "delete": "delete a published version, or what an upload left that never ended",
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
