@@ -92,6 +92,7 @@ def test_an_upload_that_never_ended(place: Place, shelf: Shelf) -> None:
     assert shelf.names() == {"notes/model/a"}
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_an_upload_that_runs_is_left_alone(place: Place, shelf: Shelf) -> None:
     shelf.put("tiny/1.2.0/uploading.json", claim(time.time()))
     shelf.put("tiny/1.2.0/model/a", b"abc")
@@ -102,6 +103,7 @@ def test_an_upload_that_runs_is_left_alone(place: Place, shelf: Shelf) -> None:
     assert shelf.names() == before
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_an_altered_manifest_deletes_nothing(place: Place, shelf: Shelf, publish: Publish) -> None:
     done = publish(place)
     shelf.put("tiny/1.2.0/manifest.json", done.manifest.to_json().replace("model/", "../../").encode())

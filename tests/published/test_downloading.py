@@ -148,6 +148,7 @@ def test_goes_on_where_a_connection_broke_off(
     assert min(came) >= 0, "it did not begin anew"
 
 
+@pytest.mark.parametrize("place", ["folder", "gs"], indirect=True)
 def test_ends_with_the_name_of_what_is_damaged_or_missing(place: Place, shelf: Shelf, publish: Publish, tmp_path: Path) -> None:
     done = publish(place, files={"kept.bin": b"k" * 1000})
     shelf.put("tiny/1.2.0/model/factor.json", b"9")
@@ -199,8 +200,7 @@ def test_a_folder_with_anything_else_is_refused(source: str, publish: Publish, t
     refused(source, tmp_path / "file", "is no folder")
     (foreign / "model/factor.json").unlink()
     (foreign / "model/factor.json").mkdir()
-    with pytest.raises(OutputError, match=r"factor\.json cannot be written"):
-        package.download(source, foreign)
+    refused(source, foreign, r"is a folder in a file's place: model/factor\.json")
 
 
 @pytest.mark.parametrize("linked", ["model", "model/factor.json"])
@@ -259,6 +259,15 @@ def test_a_folder_that_may_not_be_written(source: str, tmp_path: Path) -> None:
     assert ran.status == 1
     assert ran.error["type"] == "OutputError"
     assert "Permission denied" in ran.error["message"]
+
+
+def test_no_permission_to_read(gs_place: Place, publish: Publish, tmp_path: Path) -> None:
+    done = publish(gs_place)
+    refusing = damaging_proxy(gs_place.port, b"HTTP/1.1 200 OK", b"HTTP/1.1 403 OK", times=100)
+    with refusing as proxy, pytest.raises(StorageError, match="may not do this in gs://") as caught:
+        package.download(done.uri, tmp_path / "here", endpoint=f"http://127.0.0.1:{proxy.port}")
+    assert "objectViewer" in caught.value.remedy
+    assert not (tmp_path / "here").exists()
 
 
 def test_a_full_disk(publish: Publish, tmp_path: Path) -> None:

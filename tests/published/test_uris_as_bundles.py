@@ -20,6 +20,7 @@ def test_the_newest_is_that_of_pep_440() -> None:
     assert newest_first(names) == ["1.10.post1", "1.10", "1.9", "0.9+local", "1!0.1a1", "2.0rc1", "2.0.dev3"]
 
 
+@pytest.mark.parametrize("place", ["folder", "gs"], indirect=True)
 def test_a_routine_means_its_newest_version(place: Place, publish: Publish) -> None:
     publish(place, "2.0rc1")
     assert open_source(f"{place.uri}/tiny").manifest.version == "2.0rc1", "there is nothing else"

@@ -45,6 +45,7 @@ def test_what_is_missing_altered_or_foreign(
     assert faults(done.uri) == [*sized[:2], ("altered", "model/c.bin"), sized[2], ("altered", "validation.json")]
 
 
+@pytest.mark.parametrize("place", ["folder"], indirect=True)
 def test_an_altered_manifest_proves_nothing(place: Place, shelf: Shelf, publish: Publish) -> None:
     done = publish(place)
     shelf.put("tiny/1.2.0/manifest.json", done.manifest.to_json().replace("Scale", "Skale").encode())

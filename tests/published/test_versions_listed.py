@@ -50,6 +50,7 @@ def test_versions_in_order_with_what_they_are(place: Place, shelf: Shelf, publis
     ]
 
 
+@pytest.mark.parametrize("place", ["folder", "gs"], indirect=True)
 def test_nothing_published_says_what_is_below(place: Place, publish: Publish) -> None:
     publish(place, "1.9")
     publish(place, "1.10")

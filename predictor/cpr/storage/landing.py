@@ -57,12 +57,14 @@ def _survey(root: Path, manifest: Manifest) -> Landing:
     _refuse(root, [path for path, regular in found.items() if path not in known or not regular], "is no part of this bundle")
     if VALIDATION_NAME in found and Bundle(root, manifest).report() is None:
         _refuse(root, [VALIDATION_NAME], "is about another bundle")
+    missing = tuple(entry for entry in manifest.all_files if entry.path not in found)
+    _refuse(root, [each.path for each in missing if (root / each.path).is_dir()], "is a folder in a file's place")
     there = [entry for entry in manifest.all_files if entry.path in found]
     _refuse(root, [each.path for each in there if not _same(root, each)], "is not what the manifest lists")
     begun = {entry.path: (root / part).stat().st_size for part, entry in parts.items() if part in found}
     return Landing(
         root,
-        tuple(entry for entry in manifest.all_files if entry.path not in found),
+        missing,
         {entry.path: begun[entry.path] for entry in manifest.all_files if 0 < begun.get(entry.path, 0) <= entry.size},
         whole,
         VALIDATION_NAME in found,

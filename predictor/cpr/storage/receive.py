@@ -7,6 +7,7 @@ time, which are written in their order: what is there is always a beginning of t
 from __future__ import annotations
 
 import hashlib
+import os
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Executor, Future
@@ -135,6 +136,8 @@ class Receiver:
             if not right:
                 part.unlink()
                 raise damaged(self.storage.uri(self.prefix + entry.path))
+            if os.path.lexists(path):
+                raise OutputError(f"{path} was not there before.", "See who else writes there, and run it again.", str(path))
             part.replace(path)
         except OSError as error:
             raise unwritable(error, path) from error
