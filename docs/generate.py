@@ -13,7 +13,7 @@ from pathlib import Path
 
 from cpr.checks import CATALOGUE
 from cpr.checks.explained import prevented, where_it_applies
-from cpr.cli import VERBS
+from cpr.cli import VERBS, module_of
 from cpr.symptoms import Symptom, symptoms
 
 HERE = Path(__file__).resolve().parent
@@ -38,7 +38,7 @@ def cli() -> Iterator[str]:
     yield "Exit status 0: fine. 1: the work was done and found wanting, or it failed. 2: wrong usage. 130: interrupted.\n"
     for verb, summary in VERBS.items():
         parser = argparse.ArgumentParser(add_help=False)
-        importlib.import_module("cpr.cli." + verb.replace("-", "_")).configure(parser)
+        importlib.import_module(module_of(verb)).configure(parser)
         yield f"## cpr {verb}\n"
         yield f"{summary[0].upper()}{summary[1:]}.\n"
         yield f"{parser.description}\n"

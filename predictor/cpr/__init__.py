@@ -10,6 +10,9 @@ value to the next, and print nothing::
     config = cpr.deploy_config(published, "ai-platform", "mls1-c1-m2")
     routine = cpr.load(bundle)
 
+What was published comes back by ``cpr.download(published.uri, "folder")``; ``cpr.list_versions``, ``cpr.verify`` and
+``cpr.delete`` look after it.
+
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
 ``cpr.compare("model/6", "model/7")``.
 
@@ -29,13 +32,17 @@ if TYPE_CHECKING:
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
     from cpr.steps.build import build as build
+    from cpr.steps.delete import delete as delete
     from cpr.steps.diagnose import diagnose as diagnose
+    from cpr.steps.download import download as download
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
+    from cpr.steps.verify import verify as verify
+    from cpr.steps.versions import list_versions as list_versions
 
 __version__ = "0.1.0"
 
@@ -49,6 +56,10 @@ _HOMES = {
     "validate": "cpr.steps.validate",
     "lock": "cpr.steps.lock",
     "upload": "cpr.steps.upload",
+    "download": "cpr.steps.download",
+    "list_versions": "cpr.steps.versions",
+    "verify": "cpr.steps.verify",
+    "delete": "cpr.steps.delete",
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
@@ -66,14 +77,18 @@ __all__ = [
     "build",
     "compare",
     "decode_b64",
+    "delete",
     "deploy_config",
     "diagnose",
+    "download",
     "inspect",
+    "list_versions",
     "load",
     "load_model",
     "lock",
     "upload",
     "validate",
+    "verify",
 ]
 
 

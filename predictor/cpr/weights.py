@@ -19,14 +19,14 @@ from cpr.storage.base import HashSink
 
 
 @contextmanager
-def fetched(manifest: Manifest, uri: str) -> Iterator[Path]:
+def fetched(manifest: Manifest, uri: str, *, endpoint: str | None = None) -> Iterator[Path]:
     """A temporary folder with the files of the model directory, fetched from below ``uri`` and checked; it goes at the end.
 
     ``StorageError`` where a file cannot be had, ``BundleError`` where one is not what the manifest says.
     """
     folder = Path(tempfile.mkdtemp(prefix="cpr-model-"))
     try:
-        storage, prefix = open_storage(uri)
+        storage, prefix = open_storage(uri, endpoint=endpoint)
         for entry in manifest.model_files:
             relative = entry.path.removeprefix(MODEL_DIR + "/")
             target = folder.joinpath(*relative.split("/"))

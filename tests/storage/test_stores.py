@@ -7,6 +7,7 @@ import hashlib
 import io
 import itertools
 import os
+import time
 import zlib
 from pathlib import Path
 from urllib.parse import urlsplit
@@ -72,6 +73,29 @@ def test_verbs(place: Place) -> None:
     assert sorted(storage.list(prefix)) == [prefix + "x/a", prefix + "y/b/c"]
     assert storage.folders(prefix) == ("x", "y")
     assert storage.uri(prefix + "x/a") == f"{place.uri}/x/a"
+
+
+def test_a_part_of_an_object(store: tuple[Storage, str]) -> None:
+    storage, prefix = store
+    write(storage, prefix + "a", b"0123456789")
+
+    def part(start: int, limit: int) -> bytes:
+        sink = io.BytesIO()
+        assert storage.download(prefix + "a", sink, limit, start)
+        return sink.getvalue()
+
+    assert [part(3, 4), part(3, 7), part(9, 5), part(10, 5), part(11, 5)] == [b"3456", b"3456789", b"9", b"", b""]
+    assert not storage.download(prefix + "b", io.BytesIO(), 5, 3)
+
+
+def test_when_an_object_was_written(store: tuple[Storage, str]) -> None:
+    storage, prefix = store
+    begun = time.time()
+    write(storage, prefix + "a", b"x")
+    stored = storage.stat(prefix + "a")
+    assert stored is not None
+    assert stored.updated is not None
+    assert begun - 2 < stored.updated < time.time() + 2  # S3 tells whole seconds
 
 
 @pytest.mark.parametrize("kind", ["gs", "s3"])

@@ -28,6 +28,10 @@ VERBS = {
     "examples": "replay the golden examples at every station, or record what they answer",
     "lock": "lock the requirements with hashes for the target's Python and system",
     "upload": "publish a bundle to a bucket or a folder",
+    "list": "show which versions are published at a place",
+    "download": "bring a published bundle back",
+    "verify": "compare what a bucket holds of a bundle with its manifest",
+    "delete": "delete a published version, or what an upload left that never ended",
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
@@ -36,6 +40,11 @@ VERBS = {
     "demo": "show the whole flow on a sample",
     "doctor": "show what is installed and what is missing",
 }
+
+
+def module_of(verb: str) -> str:
+    """The module of a verb. One called ``list`` would stand in front of Python's own here, as a part of this package."""
+    return f"cpr.cli.{'versions' if verb == 'list' else verb.replace('-', '_')}"
 
 
 _UNWRITABLE = {errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EIO, errno.EBADF}
@@ -127,7 +136,7 @@ def _run(arguments: list[str], console: Console) -> int:
     verb = next((word for word in arguments if not word.startswith("-")), None)
     if verb in VERBS:
         parser = _Parser(prog=f"cpr {verb}", formatter_class=_Formatter, allow_abbrev=False)
-        module = importlib.import_module("cpr.cli." + verb.replace("-", "_"))
+        module = importlib.import_module(module_of(verb))
         module.configure(parser)
         _common(parser)
         rest = list(arguments)

@@ -2,28 +2,68 @@
 
 from __future__ import annotations
 
+import argparse
 import atexit
 import shlex
 import shutil
 import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from cpr.bundle import Bundle
 from cpr.cli.console import Console
-from cpr.errors import BundleError, OutputError
+from cpr.cli.transfers import transfer
+from cpr.errors import BundleError, OutputError, UsageError
 from cpr.manifest import MANIFEST_NAME
 from cpr.project import PROJECT_NAME, is_project
-from cpr.storage import fetch_bundle, is_uri
+from cpr.storage import Location, is_uri
+from cpr.storage.fetch import Fetch
+from cpr.storage.published import Source, open_source
+
+BUNDLE_HELP = (
+    "a bundle, a routine folder, which is built first, or the URI of a published one (a routine's: its newest version)"
+)
 
 
-def open_bundle(place: str, console: Console) -> Bundle:
+def add_endpoint(parser: argparse.ArgumentParser) -> None:
+    """The option of all that reads from a bucket."""
+    parser.add_argument(
+        "--endpoint", metavar="URL", help="another server that speaks the store's protocol, for gs:// and s3://"
+    )
+
+
+def find_source(uri: str, console: Console, endpoint: str | None = None) -> Source:
+    """The version published at ``uri``; where that is a routine's, its newest, which is told."""
+    source = open_source(uri, endpoint=endpoint)
+    if source.uri != str(Location.parse(uri)):
+        console.note(f"The newest version there is {source.manifest.version}: {source.uri}")
+    return source
+
+
+@contextmanager
+def resumable(console: Console) -> Iterator[None]:
+    """Says, where it is interrupted, that nothing is lost."""
+    try:
+        yield
+    except KeyboardInterrupt:
+        console.note("What has arrived is kept: run it again to go on.")
+        raise
+
+
+def open_bundle(place: str, console: Console, endpoint: str | None = None) -> Bundle:
     """The bundle at ``place``. A routine folder is built into its own ``dist/``; what a URI names is fetched, verified, into a
-    temporary folder that goes when the process ends."""
+    temporary folder that goes when the process ends. A routine's URI means its newest version."""
     if is_uri(place):
+        source = find_source(place, console, endpoint)
         folder = Path(tempfile.mkdtemp(prefix="cpr-bundle-"))
         atexit.register(shutil.rmtree, folder, ignore_errors=True)
-        console.note(f"Fetching {place}")
-        return fetch_bundle(place, folder / "bundle")
+        console.note(f"Fetching {source.uri}")
+        fetch = Fetch.plan(source, folder / "bundle")
+        with transfer(console, fetch.sizes) as progress:
+            return fetch.run(progress)
+    if endpoint is not None:
+        raise UsageError(f"--endpoint is for a URI, and {place} is on this machine.", "Leave it out.", "--endpoint")
     path = Path(place)
     if (path / MANIFEST_NAME).is_file():
         return Bundle.open(path)

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from cpr import resources
 from cpr.bundle import Bundle, DeployConfig, PublishedBundle
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import add_endpoint, find_source, open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.errors import UsageError
 from cpr.steps.targets import at_uri, deploy_config, write_config
-from cpr.storage import is_uri, read_published
+from cpr.storage import is_uri
 
 _EPILOG = """\
 example:
@@ -23,11 +23,16 @@ example:
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = "Write the files that deploy a bundle on a machine of a target, and the script that applies them."
     parser.epilog = _EPILOG
-    parser.add_argument("bundle", metavar="BUNDLE_OR_URI", help="a bundle on disk, or the URI that it was published at")
+    parser.add_argument(
+        "bundle",
+        metavar="BUNDLE_OR_URI",
+        help="a bundle on disk, or the URI that it was published at (a routine's: its newest version)",
+    )
     parser.add_argument("--target", required=True, metavar="T", help=f"one of {', '.join(resources.target_names())}")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's own)")
     parser.add_argument("--uri", help="for a bundle on disk: where it is, or will be, uploaded to")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: deploy-TARGET-MACHINE)")
+    add_endpoint(parser)
     add_place(parser)
 
 
@@ -41,7 +46,7 @@ def add_place(parser: argparse.ArgumentParser) -> None:
 
 def run(args: argparse.Namespace, console: Console) -> Outcome:
     resources.read_target(args.target)  # a misspelt one is told before anything is built or fetched
-    published, source = _published(args.bundle, args.uri, console)
+    published, source = _published(args, console)
     config = deploy_config(
         published,
         args.target,
@@ -81,11 +86,12 @@ def text(folder: Path, files: tuple[str, ...]) -> str:
     return "\n".join([*lines, f"Read {folder / 'README.md'}, then run {folder / 'deploy.sh'}."])
 
 
-def _published(name: str, uri: str | None, console: Console) -> tuple[PublishedBundle, Bundle | None]:
+def _published(args: argparse.Namespace, console: Console) -> tuple[PublishedBundle, Bundle | None]:
+    name, uri = args.bundle, args.uri
     if is_uri(name):
         if uri is not None:
             raise UsageError("--uri is for a bundle on disk, and a URI was named.", "Leave one of the two out.", "--uri")
-        return read_published(name), None
-    bundle = open_bundle(name, console)
+        return find_source(name, console, args.endpoint).published(), None
+    bundle = open_bundle(name, console, args.endpoint)
     # Without a place, the folder itself: a target that reads from a bucket refuses it and says what it needs.
     return at_uri(bundle, str(bundle.root.resolve()) if uri is None else uri), bundle

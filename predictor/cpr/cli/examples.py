@@ -9,7 +9,7 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 from cpr.bundle import Bundle
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import add_endpoint, open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.cli.names import printable
 from cpr.cli.validate import seconds
@@ -48,6 +48,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         metavar="SECONDS",
         help=f"for each station (default: {TIMEOUT_SECONDS:g})",
     )
+    add_endpoint(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
@@ -91,12 +92,12 @@ def _place(arguments: argparse.Namespace, names: Sequence[str] | None, console: 
     if is_uri(arguments.place):
         if uri is not None:
             raise UsageError("--uri is for a folder's published bundle, and a URI is named already.", "Leave it out.", "--uri")
-        return Place(fetched=open_bundle(arguments.place, console), url=arguments.url)
+        return Place(fetched=open_bundle(arguments.place, console, arguments.endpoint), url=arguments.url)
     project = is_project(path) and not (path / MANIFEST_NAME).is_file()
     routine = read_routine(path) if project else None
     served = wanted("http") and arguments.url is None and uri is None
     bundle = open_bundle(arguments.place, console) if wanted("isolated") or served or not project else None
-    fetched = open_bundle(uri, console) if uri is not None and wanted("bucket", "http") else None
+    fetched = open_bundle(uri, console, arguments.endpoint) if uri is not None and wanted("bucket", "http") else None
     return Place(routine, bundle, fetched, arguments.url)
 
 

@@ -33,7 +33,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  cpr inspect model --tensorflow 2.11\n"
         "  cpr inspect models/price/6 models/price/7"
     )
-    parser.add_argument("path", metavar="PATH_OR_URI", help="the folder, or a saved_model.pb in it; gs://, s3:// or file://")
+    parser.add_argument(
+        "path",
+        metavar="PATH_OR_URI",
+        help="the folder, or a saved_model.pb in it; gs://, s3:// or file:// (a published routine's: its newest version)",
+    )
     parser.add_argument("other", metavar="OTHER", nargs="?", help="a second one, to compare the first with")
     parser.add_argument("--verify", action="store_true", help="recompute the checksum of every tensor; reads all weights")
     parser.add_argument("--tensorflow", metavar="VERSION", help="say what this release of TensorFlow would refuse or not run")

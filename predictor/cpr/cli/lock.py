@@ -6,7 +6,7 @@ import argparse
 import secrets
 from pathlib import Path
 
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import BUNDLE_HELP, add_endpoint, open_bundle
 from cpr.cli.console import Console, Outcome, size_text
 from cpr.errors import OutputError
 from cpr.locking import Lock
@@ -21,14 +21,15 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--require-hashes. Asks the package index, through uv (`pip install 'cpr-kit[lock]'`)."
     )
     parser.epilog = "example:\n  cpr lock my_routine --target vertex-ai -o requirements.lock"
-    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first")
+    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT_OR_URI", help=BUNDLE_HELP)
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
     parser.add_argument("-o", "--output", metavar="FILE", help="write the requirements file there in place of printing it")
+    add_endpoint(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
-    bundle = open_bundle(arguments.bundle, console)
+    bundle = open_bundle(arguments.bundle, console, arguments.endpoint)
     locked = lock(bundle, arguments.target, arguments.machine_type)
     text = requirements_file(bundle.manifest, arguments.target, locked)
     document = {"target": arguments.target, **locked.to_json(), "bytes": locked.size, "output": arguments.output}

@@ -12,7 +12,7 @@ from typing import Any
 
 from cpr import client, runtime
 from cpr.cli import model_run
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import add_endpoint, open_bundle
 from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome
 from cpr.errors import RequestError, UsageError
@@ -35,7 +35,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "  cpr predict my_routine/model/saved_model --input 'x=[[1, 2]]' --input y=@rows.npz[y] --output-dir out\n"
         "  cpr predict my_routine/model/saved_model --check"
     )
-    parser.add_argument("place", nargs="?", metavar="BUNDLE_OR_MODEL_DIR_OR_URL", help="what answers")
+    parser.add_argument(
+        "place", nargs="?", metavar="BUNDLE_OR_MODEL_DIR_OR_URL", help="what answers; a published routine's URI, too"
+    )
     parser.add_argument(
         "--instances",
         metavar="FILE",
@@ -60,6 +62,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--output-dir", metavar="DIR", help="also write each output of --input to DIR/OUTPUT.npy")
     parser.add_argument("--overwrite", action="store_true", help="replace files that are in --output-dir already")
     parser.add_argument("--timeout", type=_seconds, default=60.0, metavar="SECONDS", help="for a server's answer (default: 60)")
+    add_endpoint(parser)
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
@@ -77,7 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         predictions = client.predict(place, body, arguments.timeout)
     else:
         with without_chatter():
-            loaded = _load(place, tags, console)
+            loaded = _load(place, tags, arguments.endpoint, console)
         with loaded as routine:
             predictions = routine.predict(body)
     return Outcome({"predictions": predictions}, "\n".join(map(json.dumps, predictions)))
@@ -104,6 +107,10 @@ def _check_usage(arguments: argparse.Namespace, place: str) -> None:
         if getattr(arguments, option) and what[0] not in needs:
             name = {"signature_name": "signature"}.get(option, option.replace("_", "-"))
             raise UsageError(f"--{name} has no meaning with --{what[0]}.", "Leave it out, or see `cpr predict --help`.")
+    if arguments.endpoint and (place.startswith(_WEB) or not is_uri(place) or what[0] != "instances"):
+        raise UsageError(
+            "--endpoint is for a published routine that answers --instances.", "Leave it out, or name a gs:// or s3:// URI."
+        )
     if arguments.overwrite and not arguments.output_dir:
         raise UsageError("--overwrite has no meaning without --output-dir.", "Name the folder with --output-dir.")
     if place.startswith(_WEB) and (what[0] != "instances" or arguments.tags):
@@ -122,13 +129,13 @@ def _tags(text: str | None) -> tuple[str, ...] | None:
     return tags
 
 
-def _load(place: str, tags: tuple[str, ...] | None, console: Console) -> runtime.LoadedRoutine:
+def _load(place: str, tags: tuple[str, ...] | None, endpoint: str | None, console: Console) -> runtime.LoadedRoutine:
     path = Path(place)
     if not is_uri(place) and path.is_dir() and not (path / MANIFEST_NAME).is_file() and not is_project(path):
         return runtime.load_model_dir(path, tags)
     if tags is not None:
         raise UsageError(f"--tags is for a SavedModel's folder; {place} is a routine.", "Put `tags` into its routine.yaml.")
-    return runtime.load(open_bundle(place, console))
+    return runtime.load(open_bundle(place, console, endpoint))
 
 
 def _read_body(file: str) -> dict[str, Any]:

@@ -11,11 +11,12 @@ from pathlib import Path
 
 from cpr import runtime, weights
 from cpr.bundle import Bundle
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import BUNDLE_HELP, add_endpoint, open_bundle
 from cpr.cli.chatter import without_chatter
 from cpr.cli.console import Console, Outcome
 from cpr.errors import BundleError
 from cpr.steps import serving
+from cpr.storage import is_uri
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -31,11 +32,12 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "example:\n  cpr serve my_routine --port 8080\n"
         "  curl -d '{\"instances\": [[1, 2]]}' http://127.0.0.1:8080/v1/models/my_routine:predict"
     )
-    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT_OR_URI", help="a bundle, a routine folder, or a published bundle")
+    parser.add_argument("bundle", metavar="BUNDLE_OR_PROJECT_OR_URI", help=BUNDLE_HELP)
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (default: 127.0.0.1; 0.0.0.0: all)")
     parser.add_argument("--port", type=_port, metavar="N", help="default: AIP_HTTP_PORT, PORT, 8080; 0 picks a free one")
     parser.add_argument("--installed", action="store_true", help="the routine's packages are installed here, as in a container")
     parser.add_argument("--model-uri", metavar="URI", help="the folder to fetch the model directory from")
+    add_endpoint(parser)
     parser.add_argument("--threads", type=_positive, default=1, metavar="N", help="predictions at a time (default: 1)")
     parser.add_argument(
         "--max-request-bytes",
@@ -59,8 +61,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     _log_to_stderr()
     with ExitStack() as stack:
         address = stack.enter_context(closing(serving.reserve(settings)))
-        bundle = open_bundle(arguments.bundle, console)
-        model_dir = _model_dir(bundle, arguments.model_uri, console, stack)
+        bundle = _bundle(arguments, console)
+        model_dir = _model_dir(bundle, arguments, console, stack)
         console.note(f"Loading {bundle.manifest.name} {bundle.manifest.version}")
         with without_chatter():
             loaded = runtime.load(bundle, installed=arguments.installed, model_dir=model_dir)
@@ -69,8 +71,15 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     return Outcome({}, "", raw="")
 
 
-def _model_dir(bundle: Bundle, given: str | None, console: Console, stack: ExitStack) -> Path | None:
+def _bundle(arguments: argparse.Namespace, console: Console) -> Bundle:
+    """With ``--model-uri``, the endpoint may be that one's alone."""
+    endpoint = arguments.endpoint if is_uri(arguments.bundle) or arguments.model_uri is None else None
+    return open_bundle(arguments.bundle, console, endpoint)
+
+
+def _model_dir(bundle: Bundle, arguments: argparse.Namespace, console: Console, stack: ExitStack) -> Path | None:
     """Where the model was fetched to; ``None`` where the bundle's own is to be used."""
+    given = arguments.model_uri
     uri = given or os.environ.get("AIP_STORAGE_URI")
     if given is None and (bundle.model_dir.is_dir() or not bundle.manifest.model_files):
         return None
@@ -79,7 +88,7 @@ def _model_dir(bundle: Bundle, given: str | None, console: Console, stack: ExitS
             "The bundle holds no model.", "Say where its model directory is: --model-uri URI.", str(bundle.model_dir)
         )
     console.note(f"Fetching the model from {uri}")
-    return stack.enter_context(weights.fetched(bundle.manifest, uri))
+    return stack.enter_context(weights.fetched(bundle.manifest, uri, endpoint=arguments.endpoint))
 
 
 def _ready(url: str, console: Console) -> None:

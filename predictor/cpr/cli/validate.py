@@ -11,7 +11,7 @@ from typing import Any
 from cpr.bundle import Bundle
 from cpr.checks import CATALOGUE
 from cpr.checks.explained import explained, explanation, find_check
-from cpr.cli.bundles import open_bundle
+from cpr.cli.bundles import BUNDLE_HELP, add_endpoint, open_bundle
 from cpr.cli.console import Console, Outcome
 from cpr.cli.layout import hanging, width_of_output
 from cpr.cli.names import printable_lines
@@ -30,12 +30,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Prove that a bundle will work on the machine it is meant for: limits, names, runtime, the source at the target's\n"
         "Python, and a rehearsal in a fresh process without a network that replays every example.\n"
-        "Exit status 1 when a check finds an error. The proof is written to validation.json in the bundle."
+        "Exit status 1 when a check finds an error. The proof is written to validation.json in the bundle; what is published\n"
+        "stays as it is."
     )
     parser.epilog = "example:\n  cpr validate my_routine --target ai-platform --machine-type mls1-c1-m2"
-    parser.add_argument(
-        "bundle", nargs="?", metavar="BUNDLE_OR_PROJECT", help="a bundle, or a routine folder, which is built first"
-    )
+    parser.add_argument("bundle", nargs="?", metavar="BUNDLE_OR_PROJECT_OR_URI", help=BUNDLE_HELP)
     parser.add_argument("--explain", metavar="CHECK", help="say what a check is about, such as CPR101, and validate nothing")
     parser.add_argument("--target", default="ai-platform", metavar="T", help="the deploy target (default: ai-platform)")
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's)")
@@ -64,6 +63,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--max-p99", type=_milliseconds, metavar="MILLISECONDS", help="an error where 1 call in 100 takes longer than that"
     )
+    add_endpoint(parser)
 
 
 def _count(text: str) -> int:
@@ -103,8 +103,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     if arguments.explain is not None:
         return _explanation(arguments.explain, console)
     if arguments.bundle is None:
-        raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT")
-    bundle = open_bundle(arguments.bundle, console)
+        raise UsageError("No bundle is named.", "Name a bundle or a routine folder.", "BUNDLE_OR_PROJECT_OR_URI")
+    bundle = open_bundle(arguments.bundle, console, arguments.endpoint)
     report = examine(
         bundle,
         arguments.target,

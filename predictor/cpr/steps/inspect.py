@@ -50,13 +50,14 @@ def inspect(
 ) -> Survey:
     """What the folder ``place`` holds, or the folder of a bucket (``gs://…``, ``s3://…``), and what is wrong with it.
 
+    Where versions of a published routine lie below a URI, its newest one is meant.
     TensorFlow is not imported, and from a bucket no weights are fetched. ``verify`` recomputes the checksum of every tensor;
     weights in a bucket are not read for that. ``tensorflow`` is the release that should load the models (``2.11``).
     ``endpoint`` is another server that speaks the store's protocol. ``ModelError`` where there is nothing to look at,
     ``StorageError`` where a bucket refuses, ``UsageError`` for an unknown release.
     """
     release = None if tensorflow is None else _release(tensorflow)
-    folder = _local(place)
+    folder = _local(place, progress)
     if folder is not None:
         if endpoint is not None:
             raise _no_bucket(str(place))
@@ -86,7 +87,7 @@ def compare(a: Path | str, b: Path | str, *, endpoint: str | None = None, progre
 
 @contextmanager
 def _opened(place: Path | str, endpoint: str | None, progress: Progress | None) -> Iterator[Survey]:
-    folder = _local(place)
+    folder = _local(place, progress)
     if folder is not None:
         yield survey(folder)
     else:
@@ -98,8 +99,8 @@ def _no_bucket(place: str) -> UsageError:
     return UsageError("An endpoint is for gs:// and s3:// alone.", "Leave out the endpoint.", place)
 
 
-def _local(place: Path | str) -> Path | str | None:
-    """The path of a folder on this machine; ``None`` for a bucket's."""
+def _local(place: Path | str, progress: Progress | None = None) -> Path | str | None:
+    """The path of a folder on this machine; ``None`` for a bucket's. A routine's ``file://`` means its newest version."""
     if not isinstance(place, str) or ":" not in place:
         return place
     from cpr.storage.location import Location, is_uri  # where they are not needed their imports would be the most of the time
@@ -107,7 +108,17 @@ def _local(place: Path | str) -> Path | str | None:
     if not is_uri(place):
         return place
     location = Location.parse(place)
-    return None if location.bucket else location.path
+    if location.bucket:
+        return None
+    from cpr.storage import open_storage
+    from cpr.storage.versions import newest
+
+    storage, prefix = open_storage(place)
+    version = None if storage.stat(MANIFEST_NAME) is not None else newest(storage, prefix)
+    if version is None:
+        return location.path
+    _tell(progress, version, storage.uri(version))
+    return f"{location.path}/{version}"
 
 
 @contextmanager
@@ -120,7 +131,7 @@ def _surveyed(
 
     from cpr.storage.listing import list_folder
 
-    listing = list_folder(_folder_uri(uri), endpoint=endpoint)
+    listing = _of_newest(list_folder(_folder_uri(uri), endpoint=endpoint), progress)
     if not listing.files and not listing.strange:
         raise _nothing(listing)
     wanted = _needed(listing.files, assets)
@@ -136,6 +147,23 @@ def _surveyed(
         listing.fetch(wanted, root)
         found = survey_tree(Tree(root, listing.files, listing.uri), tensorflow=tensorflow)
         yield found._replace(findings=(*found.findings, *_strange(listing)))
+
+
+def _of_newest(listing: Listing, progress: Progress | None) -> Listing:
+    """Where the versions of a published routine lie below: the newest one's."""
+    from cpr.storage.versions import newest_first
+
+    versions = newest_first(listing.folders_with(MANIFEST_NAME))
+    if MANIFEST_NAME in listing.files or not versions:
+        return listing
+    found = listing.inside(versions[0])
+    _tell(progress, versions[0], found.uri)
+    return found
+
+
+def _tell(progress: Progress | None, version: str, uri: str) -> None:
+    if progress is not None:
+        progress(f"The newest version there is {version}: {uri}")
 
 
 def _folder_uri(uri: str) -> str:

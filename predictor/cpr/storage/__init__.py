@@ -4,8 +4,9 @@
 """
 
 from cpr.storage.base import Fingerprint, Storage, Stored, fingerprint, holds, read
-from cpr.storage.fetch import fetch_bundle, read_published
+from cpr.storage.fetch import fetch_bundle
 from cpr.storage.location import BUCKET_SCHEMES, Location, is_uri
+from cpr.storage.published import read_published
 from cpr.storage.schemes import SCHEMES, open_storage
 
 __all__ = [

@@ -103,9 +103,10 @@ class Storage(Protocol):
         ...
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
-        """Write the content from byte ``start`` on into ``sink``; false where there is none.
+        """Write the content into ``sink``; false where there is none. ``ChecksumError`` above ``limit`` bytes.
 
-        ``ChecksumError`` above ``limit`` bytes.
+        With ``start``, a part of it: from that byte on, at most ``limit`` bytes, and none where the object ends before it. What
+        lies behind is not asked for.
         """
         ...
 

@@ -1,115 +1,103 @@
-"""The reader's side: a published bundle, or only what is known about it, from the place where it lies."""
+"""Fetch a published bundle: verified, a file at a time whole or not at all, the manifest last; a later run goes on."""
 
 from __future__ import annotations
 
-import secrets
+import shutil
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor, as_completed
+from dataclasses import dataclass
 from pathlib import Path
+from threading import Event
 
-from cpr.bundle import Bundle, PublishedBundle, hash_file
-from cpr.errors import ChecksumError, StorageError
-from cpr.manifest import MANIFEST_NAME, MAX_RECORD_BYTES, VALIDATION_NAME, FileEntry, Manifest
+from cpr.bundle import Bundle
+from cpr.errors import OutputError
+from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME
 from cpr.report import Report
-from cpr.storage.base import HashSink, Storage, read
-from cpr.storage.schemes import open_storage
+from cpr.storage.landing import Landing, alone, beside_of, survey
+from cpr.storage.published import Source, find_manifest, open_source, read_published, read_version
+from cpr.storage.receive import Progress, Receiver, unwritable
+
+__all__ = ["Fetch", "fetch_bundle", "find_manifest", "read_published", "read_version"]
 
 
-def read_published(uri: str, *, endpoint: str | None = None) -> PublishedBundle:
-    """The manifest and the validation record that lie at ``uri``, and nothing else of the bundle.
+@dataclass(frozen=True, slots=True)
+class Fetch:
+    """A fetch that was looked at and has not begun: where from, and what is there already."""
 
-    ``StorageError`` where nothing is published there, ``BundleError`` where the manifest or the record is altered.
-    """
-    storage, prefix = open_storage(uri, endpoint=endpoint)
-    return read_version(storage, prefix)
+    source: Source
+    landing: Landing
+    report: Report | None
 
+    @classmethod
+    def plan(cls, source: Source, folder: Path | str) -> Fetch:
+        """Hash what is in ``folder``. ``OutputError`` where it holds anything but this bundle or a part of it."""
+        landing = survey(Path(folder), source.manifest)
+        return cls(source, landing, None if landing.whole or landing.has_record else source.report())
 
-def read_version(storage: Storage, prefix: str) -> PublishedBundle:
-    """What :func:`read_published` does, for a store that is open already."""
-    manifest = find_manifest(storage, prefix)
-    if manifest is None:
-        raise _nothing(storage, prefix)
-    record = read(storage, prefix + VALIDATION_NAME, MAX_RECORD_BYTES)
-    report = None if record is None else Report.from_text(record, storage.uri(prefix + VALIDATION_NAME))
-    if report is not None and report.digest != manifest.digest:
-        report = None  # about another bundle, so no proof of anything
-    return PublishedBundle(storage.uri(prefix.rstrip("/")), manifest, report)
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        """The bytes still to come, by path."""
+        return {entry.path: entry.size - self.landing.begun.get(entry.path, 0) for entry in self.landing.missing}
 
+    def run(self, progress: Progress | None = None) -> Bundle:
+        """Fetch what is missing.
 
-def find_manifest(storage: Storage, prefix: str) -> Manifest | None:
-    """The manifest below ``prefix``; ``None`` where nothing is published there."""
-    text = read(storage, prefix + MANIFEST_NAME, MAX_RECORD_BYTES)
-    return None if text is None else Manifest.from_json(text, storage.uri(prefix + MANIFEST_NAME))
+        A file is compared with the manifest's SHA-256 before it gets its name; one that is damaged comes once more.
+        ``ChecksumError`` where it is again, ``StorageError`` where it cannot be had, ``OutputError`` where the folder cannot be
+        written. What has arrived stays for the next run.
+        """
+        root = self.landing.root
+        with alone(root):
+            self._refuse_too_large()
+            self._receive(progress or _silent)
+            try:
+                if self.report is not None:
+                    _write(root / VALIDATION_NAME, self.report.to_text())
+                if not self.landing.whole:
+                    _write(root / MANIFEST_NAME, self.source.manifest.to_json())
+            except OSError as error:
+                raise unwritable(error, root) from error
+        return Bundle.open(root)
 
-
-def fetch_bundle(uri: str, folder: Path | str, *, endpoint: str | None = None) -> Bundle:
-    """Copy the bundle published at ``uri`` into ``folder``, each file checked by SHA-256 before it gets its name.
-
-    Files that are there already and right are kept. The manifest is written last, so that an interrupted fetch is no bundle.
-    ``StorageError`` where nothing is published or the folder cannot be written, ``ChecksumError`` where a file is damaged.
-    """
-    storage, prefix = open_storage(uri, endpoint=endpoint)
-    published = read_version(storage, prefix)
-    root = Path(folder)
-    try:
-        for entry in published.manifest.all_files:
-            _fetch(storage, prefix, entry, root)
-        if published.report is not None:
-            _write(root / VALIDATION_NAME, published.report.to_text().encode())
-        _write(root / MANIFEST_NAME, published.manifest.to_json().encode())
-    except OSError as error:
-        raise StorageError(
-            f"{error.filename or root} cannot be written: {error.strerror}.",
-            "Check the folder, its permissions and the free space.",
-            str(root),
-        ) from error
-    return Bundle.open(root)
-
-
-def _fetch(storage: Storage, prefix: str, entry: FileEntry, root: Path) -> None:
-    path = root.joinpath(*entry.path.split("/"))
-    if path.is_file() and hash_file(path) == (entry.size, entry.sha256):
-        return
-    path.parent.mkdir(parents=True, exist_ok=True)
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
-    uri = storage.uri(prefix + entry.path)
-    try:
-        if not (_download(storage, prefix, entry, beside) or _download(storage, prefix, entry, beside)):
-            raise ChecksumError(
-                f"{uri} is not what the manifest lists, twice: its SHA-256 or its size differs.",
-                "Fetch it again; if that does not help, it was altered: publish the bundle under a new version.",
-                uri,
+    def _refuse_too_large(self) -> None:
+        needed, free = sum(self.sizes.values()), shutil.disk_usage(self.landing.root).free
+        if needed > free:
+            raise OutputError(
+                f"{self.landing.root} has room for {free:,} bytes, and {needed:,} are to come.",
+                "Free some space there, or name another folder.",
+                str(self.landing.root),
             )
-        beside.replace(path)
-    finally:
-        beside.unlink(missing_ok=True)
+
+    def _receive(self, progress: Progress) -> None:
+        source, root, stop = self.source, self.landing.root, Event()
+        receiver = Receiver(source.storage, source.prefix, progress, stop)
+        with ThreadPoolExecutor(source.storage.parallel) as pool:
+            try:
+                for entry in self.landing.missing:
+                    if receiver.is_large(entry):
+                        receiver.file(entry, root, pool)
+                small = [entry for entry in self.landing.missing if not receiver.is_large(entry)]
+                for done in as_completed([pool.submit(receiver.file, entry, root) for entry in small]):
+                    done.result()
+            except BaseException:
+                stop.set()
+                pool.shutdown(cancel_futures=True)
+                raise
 
 
-def _download(storage: Storage, prefix: str, entry: FileEntry, path: Path) -> bool:
-    """Whether what arrived is what the manifest lists."""
-    with open(path, "wb") as file:
-        sink = HashSink(file)
-        try:
-            found = storage.download(prefix + entry.path, sink, entry.size)
-        except ChecksumError:  # noticed by the store's own client
-            return False
-    if not found:
-        uri = storage.uri(prefix + entry.path)
-        raise StorageError(
-            f"{uri} is missing, although the manifest lists it.", "Publish the bundle again under a new version.", uri
-        )
-    return (sink.size, sink.sha256.hexdigest()) == (entry.size, entry.sha256)
+def fetch_bundle(uri: str, folder: Path | str, *, endpoint: str | None = None, progress: Progress | None = None) -> Bundle:
+    """Copy the bundle published at ``uri`` into ``folder``; see :func:`cpr.steps.download.download`."""
+    return Fetch.plan(open_source(uri, endpoint=endpoint), folder).run(progress)
 
 
-def _write(path: Path, content: bytes) -> None:
-    beside = path.with_name(f".{secrets.token_hex(8)}.part")
+def _write(path: Path, text: str) -> None:
+    beside = beside_of(path)
     try:
-        beside.write_bytes(content)
+        beside.write_text(text, encoding="ascii", newline="")
         beside.replace(path)
     finally:
         beside.unlink(missing_ok=True)
 
 
-def _nothing(storage: Storage, prefix: str) -> StorageError:
-    here = storage.uri(prefix.rstrip("/"))
-    below = [name for name in storage.folders(prefix)[:50] if storage.stat(f"{prefix}{name}/{MANIFEST_NAME}") is not None]
-    remedy = f"Name a version: {storage.uri(prefix + below[-1])}." if below else "Name the URI that `cpr upload` printed."
-    return StorageError(f"Nothing is published at {here}: it has no {MANIFEST_NAME}.", remedy, here)
+def _silent(path: str, count: int) -> None:
+    pass

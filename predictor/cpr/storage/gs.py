@@ -137,7 +137,7 @@ class GoogleStorage(Bucket):
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
-        headers = {"Accept-Encoding": "gzip", **({"Range": f"bytes={start}-"} if start else {})}
+        headers = {"Accept-Encoding": "gzip", **({"Range": f"bytes={start}-{start + limit - 1}"} if start else {})}
         with self._explained(name):
             try:
                 answer = self._service.move(

@@ -38,6 +38,17 @@ class Listing:
     def uri(self) -> str:
         return self.storage.uri(self.prefix.rstrip("/"))
 
+    def folders_with(self, name: str) -> list[str]:
+        """The folders right below that hold a file of this name."""
+        return [parts[0] for path in self.files if len(parts := path.split("/")) == 2 and parts[1] == name]
+
+    def inside(self, folder: str) -> Listing:
+        """What of it lies in a folder right below."""
+        below = f"{folder}/"
+        files = {path.removeprefix(below): size for path, size in self.files.items() if path.startswith(below)}
+        strange = tuple(name.removeprefix(below) for name in self.strange if name.startswith(below))
+        return Listing(self.storage, self.prefix + below, files, strange)
+
     def fetch(self, paths: Iterable[str], folder: Path) -> None:
         """Copy the objects with these paths of ``files`` to the same paths in ``folder``, several at a time.
 

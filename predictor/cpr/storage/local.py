@@ -46,6 +46,7 @@ _NO_LINKS = {errno.EPERM, errno.ENOTSUP, errno.EMLINK, errno.ENOSYS, errno.EXDEV
 
 
 _BESIDE = re.compile(r"\.[0-9a-f]{16}\.part")
+_BLOCK = 1 << 20
 _ABANDONED_SECONDS = 3600.0
 
 
@@ -136,8 +137,10 @@ class LocalStorage(Bucket):
         return Stored(sink.size, {"sha256": sink.sha256.hexdigest()}, found.st_mtime, _owner(self._path(name)))
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
+        if start:
+            return self._copy_out(name, sink, start, limit)
         try:
-            return self._copy_out(name, LimitedSink(sink, limit), start)
+            return self._copy_out(name, LimitedSink(sink, limit))
         except TooLong:
             raise too_long(self.uri(name), limit) from None
 
@@ -167,11 +170,12 @@ class LocalStorage(Bucket):
             raise StorageError(f"The name {name!r} leaves its folder.", "Name files inside the folder.", self.uri(""))
         return self._root.joinpath(*parts)
 
-    def _copy_out(self, name: str, sink: Sink, start: int = 0) -> bool:
+    def _copy_out(self, name: str, sink: Sink, start: int = 0, most: int | None = None) -> bool:
         with self._explained(name), suppress(FileNotFoundError), open(self._path(name), "rb") as file:
             file.seek(start)
-            while block := file.read(1 << 20):
+            while block := file.read(_BLOCK if most is None else min(_BLOCK, most)):
                 sink.write(block)
+                most = None if most is None else most - len(block)
             return True
         return False
 

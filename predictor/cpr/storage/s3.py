@@ -157,7 +157,7 @@ class S3Storage(Bucket):
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
-        headers = {"Range": f"bytes={start}-"} if start else {}
+        headers = {"Range": f"bytes={start}-{start + limit - 1}"} if start else {}
         with self._explained(name):
             try:
                 answer = self._service.move("GET", self._target(name), headers, None, LimitedSink(sink, limit))
