@@ -6,8 +6,8 @@ from cpr.bundle import Bundle
 from cpr.manifest import VALIDATION_NAME, Manifest
 from cpr.storage import Storage, open_storage
 from cpr.storage.claim import Claim
-from cpr.storage.published import find_manifest
 from cpr.storage.journal import Journal
+from cpr.storage.published import find_manifest
 from cpr.storage.publisher import publisher
 
 

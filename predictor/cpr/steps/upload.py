@@ -13,9 +13,9 @@ from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME, Manifest, ai_platform_v
 from cpr.storage import Storage, Stored, fingerprint, holds, open_storage
 from cpr.storage.claim import CLAIM_NAME, Claim
 from cpr.storage.earlier import earlier_content
-from cpr.storage.published import find_manifest
 from cpr.storage.journal import Journal
 from cpr.storage.others import other_content
+from cpr.storage.published import find_manifest
 from cpr.storage.publisher import publisher
 from cpr.storage.sending import Item, Progress, Sender, damaged
 
