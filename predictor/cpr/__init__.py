@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from cpr.interface import decode_b64 as decode_b64
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
+    from cpr.steps.abort import abort as abort
     from cpr.steps.build import build as build
     from cpr.steps.delete import delete as delete
     from cpr.steps.diagnose import diagnose as diagnose
@@ -56,6 +57,7 @@ _HOMES = {
     "validate": "cpr.steps.validate",
     "lock": "cpr.steps.lock",
     "upload": "cpr.steps.upload",
+    "abort": "cpr.steps.abort",
     "download": "cpr.steps.download",
     "list_versions": "cpr.steps.versions",
     "verify": "cpr.steps.verify",
@@ -74,6 +76,7 @@ __all__ = [
     "RequestError",
     "SavedModelPredictor",
     "__version__",
+    "abort",
     "build",
     "compare",
     "decode_b64",

@@ -61,7 +61,7 @@ def test_killed_and_run_again(count: int, publish: Publish, tmp_path: Path) -> N
     shelf.put("tiny/1.2.0/model/mine.txt", b"not the version's")
     killed_at(done.uri, count)
     assert [each.state for each in package.list_versions(place.uri, unfinished=True)] == ["unfinished"]
-    with pytest.raises(VersionExists, match="being uploaded"):
+    with pytest.raises(VersionExists, match="being deleted"):
         publish(place)
     ended = package.delete(done.uri)
     assert (ended.name, ended.version, ended.left) == ("tiny", "1.2.0", ("model/mine.txt",))

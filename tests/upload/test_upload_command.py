@@ -29,7 +29,7 @@ def test_json_document(place: Place, make: MakeValidated) -> None:
     first = cpr("upload", root, place.uri, "--json")
     assert first.status == 0, first.out + first.err
     document = first.document
-    assert list(document) == ["schema", "uri", "digest", "uploaded", "skipped", "copied", "bytes_sent"]
+    assert list(document) == ["schema", "uri", "digest", "uploaded", "skipped", "copied", "bytes_sent", "bytes_resumed"]
     assert document["schema"] == "cpr.upload/1"
     assert document["uri"] == f"{place.uri}/tiny/1.2.0"
     assert document["uploaded"] > 3

@@ -45,7 +45,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         return Outcome(documents, validation, ok=False)
     console.note(validation)
     validated = ValidatedBundle(bundle, report)
-    with upload_verb.progress(bundle, console) as progress:
+    with upload_verb.progress(validated, console) as progress:
         done = upload(validated, arguments.destination, endpoint=arguments.endpoint, progress=progress)
     config = _config(arguments, bundle, done)
     folder = config_verb.output_folder(config, arguments.output)

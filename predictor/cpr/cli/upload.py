@@ -3,41 +3,57 @@
 from __future__ import annotations
 
 import argparse
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 from cpr.bundle import Bundle, ValidatedBundle
+from cpr.cli.bundles import resumable
 from cpr.cli.console import Console, Outcome, size_text
+from cpr.cli.transfers import Report, transfer
+from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME
+from cpr.steps.abort import abort
 from cpr.steps.upload import Upload, upload
-from cpr.storage.sending import Progress
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
         "Publish a bundle below DEST_URI, as <DEST_URI>/<name>/<version>/. Every file is compared with what the store holds;\n"
-        "the manifest comes last and is never replaced. Run it again after an interruption: what is there already is kept.\n"
-        "A bundle without a matching validation.json is validated first."
+        "the manifest comes last and is never replaced. Run it again after an interruption: it goes on inside the file where\n"
+        "it stopped. What another version holds already is copied inside the store, and not sent. A bundle without a\n"
+        "matching validation.json is validated first. Others who try to publish the same version are told who was first:\n"
+        "CPR_PUBLISHER, or the user and this machine."
     )
     parser.epilog = (
         "examples:\n"
         "  cpr upload my_routine/dist/my_routine-1.0.0 gs://my-bucket/routines\n"
-        "  cpr upload dist/my_routine-1.0.0 s3://my-bucket --endpoint https://storage.googleapis.com"
+        "  cpr upload dist/my_routine-1.0.0 s3://my-bucket --endpoint https://storage.googleapis.com\n"
+        "  cpr upload dist/my_routine-1.0.0 gs://my-bucket/routines --abort"
     )
     parser.add_argument("bundle", metavar="BUNDLE", help="the folder that `cpr build` printed")
     parser.add_argument("destination", metavar="DEST_URI", help="gs://BUCKET/PREFIX, s3://…, file:///FOLDER, or a folder")
     parser.add_argument(
         "--endpoint", metavar="URL", help="another server that speaks the store's protocol, for gs:// and s3://"
     )
+    parser.add_argument("--verify", action="store_true", help="read everything back and hash it before it is published")
+    parser.add_argument("--abort", action="store_true", help="remove what an interrupted upload left, and publish nothing")
     parser.add_argument("--target", metavar="T", help="the target to validate for, where no matching record is there")
     parser.add_argument("--machine-type", metavar="M", help="the machine type to validate for")
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
-    validated = _validated(Bundle.open(arguments.bundle), arguments.target, arguments.machine_type, console)
-    with progress(validated.bundle, console) as report:
-        done = upload(validated, arguments.destination, endpoint=arguments.endpoint, progress=report)
+    bundle = Bundle.open(arguments.bundle)
+    if arguments.abort:
+        return _aborted(bundle, arguments)
+    validated = _validated(bundle, arguments.target, arguments.machine_type, console)
+    with progress(validated, console) as report:
+        done = upload(validated, arguments.destination, endpoint=arguments.endpoint, verify=arguments.verify, progress=report)
     return Outcome(document(done), text(done))
+
+
+def _aborted(bundle: Bundle, arguments: argparse.Namespace) -> Outcome:
+    removed = abort(bundle, arguments.destination, endpoint=arguments.endpoint)
+    said = f"{removed} files of an interrupted upload removed" if removed else "No files of an interrupted upload are there"
+    return Outcome({"digest": bundle.manifest.digest, "removed": removed}, said)
 
 
 def document(done: Upload) -> dict[str, object]:
@@ -48,6 +64,7 @@ def document(done: Upload) -> dict[str, object]:
         "skipped": done.skipped,
         "copied": done.copied,
         "bytes_sent": done.bytes_sent,
+        "bytes_resumed": done.bytes_resumed,
     }
 
 
@@ -55,7 +72,9 @@ def text(done: Upload) -> str:
     if not done.uploaded:
         return f"{done.uri}\n  published already with this content; nothing was sent\n  {done.digest}"
     kept = f", {done.skipped} there already" if done.skipped else ""
-    return f"{done.uri}\n  {done.uploaded} files sent{kept}, {size_text(done.bytes_sent)}\n  {done.digest}"
+    copied = f", {done.copied} copied from another version" if done.copied else ""
+    resumed = f" ({size_text(done.bytes_resumed)} more were sent before)" if done.bytes_resumed else ""
+    return f"{done.uri}\n  {done.uploaded} files sent{kept}{copied}, {size_text(done.bytes_sent)}{resumed}\n  {done.digest}"
 
 
 def _validated(bundle: Bundle, target: str | None, machine_type: str | None, console: Console) -> ValidatedBundle:
@@ -72,29 +91,10 @@ def _validated(bundle: Bundle, target: str | None, machine_type: str | None, con
 
 
 @contextmanager
-def progress(bundle: Bundle, console: Console) -> Iterator[Progress | None]:
-    """One line that changes where a person watches, a line for each file where a log does, nothing with ``--quiet``."""
-    if console.quiet:
-        yield None
-        return
-    total = len(bundle.manifest.all_files) + 2  # the manifest and the validation record
-    live = sys.stderr.isatty()
-    done = sent = 0
-
-    def report(name: str, count: int) -> None:
-        nonlocal done, sent
-        done, sent = done + 1, sent + count
-        line = f"[{done}/{total}] {name} ({size_text(count) if count else 'there already'})"
-        if live:
-            line = f"[{done}/{total}] {size_text(sent)} sent, {name}"
-            sys.stderr.write(f"\r\x1b[K{line[:78]}")
-            sys.stderr.flush()
-        else:
-            console.note(line)
-
-    try:
+def progress(validated: ValidatedBundle, console: Console) -> Iterator[Report | None]:
+    """Shows the files on their way, and says after Ctrl-C how to go on."""
+    manifest = validated.bundle.manifest
+    sizes = {entry.path: entry.size for entry in manifest.all_files}
+    sizes |= {VALIDATION_NAME: len(validated.report.to_text()), MANIFEST_NAME: len(manifest.to_json())}
+    with resumable(console), transfer(console, sizes) as report:
         yield report
-    finally:
-        if live and done:
-            sys.stderr.write("\r\x1b[K")
-            sys.stderr.flush()

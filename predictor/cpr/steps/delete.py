@@ -13,12 +13,9 @@ from dataclasses import dataclass
 from cpr.errors import BundleError, StorageError, VersionExists
 from cpr.manifest import MANIFEST_NAME, MAX_RECORD_BYTES, VALIDATION_NAME, Manifest
 from cpr.storage import Storage, fingerprint, open_storage, read
-from cpr.storage.claim import CLAIM_NAME, Claim
+from cpr.storage.claim import CLAIM_NAME, DELETING, Claim
 from cpr.storage.receive import Progress
 from cpr.storage.versions import DELETING_NAME, never_published, nothing_at
-
-_HOLDER = "deleting"
-"""Stands in the claim for the digest of what is uploaded: a second deletion may take the place over, an upload may not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +51,7 @@ def delete(uri: str, *, endpoint: str | None = None, progress: Progress | None =
     storage, prefix = open_storage(uri, endpoint=endpoint)
     _plan(storage, prefix)  # where it fails, nothing is written
     try:
-        with Claim(storage, prefix, _HOLDER) as claim:
+        with Claim(storage, prefix, DELETING) as claim:
             plan = _plan(storage, prefix)
             claim.dirty = True
             if MANIFEST_NAME in plan.files:

@@ -21,6 +21,9 @@ CLAIM_NAME = "uploading.json"
 CLAIM_SECONDS = 3600.0
 """After this long a claim counts as left behind."""
 
+DELETING = "deleting"
+"""Stands in a claim for the digest of what is uploaded: a second deletion may take the place over, an upload may not."""
+
 _LIMIT = 4096
 _GIVEN_UP = 0.0
 
@@ -126,6 +129,10 @@ class Claim:
 
     def _taken(self, found: _Record) -> VersionExists:
         place = self._storage.uri(self._name)
+        if found.digest == DELETING:
+            return VersionExists(
+                "This version is being deleted.", "Let that end; if it was killed, run `cpr delete` again.", place
+            )
         begun = time.strftime("%Y-%m-%d %H:%M:%S UTC", time.gmtime(found.started))
         who = f" by {found.publisher}" if found.publisher else ""
         what = f" ({found.bundle})" if found.bundle else ""
