@@ -135,7 +135,7 @@ def test_the_place_is_told_unless_the_message_names_it(tmp_path: Path) -> None:
     [
         (["build", ""], "PROJECT"),
         (["build", ".", "-o", ""], "--output"),
-        (["validate", ""], "BUNDLE_OR_PROJECT"),
+        (["validate", ""], "BUNDLE_OR_PROJECT_OR_URI"),
         (["inspect", ""], "PATH_OR_URI"),
         (["inspect", ".", ""], "OTHER"),
         (["new", "x", "--from", ""], "--from"),

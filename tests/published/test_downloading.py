@@ -86,6 +86,18 @@ def test_the_second_time_the_manifest_alone_is_read(
     assert b"manifest.json" in asked[0]
 
 
+def test_a_large_file_comes_in_pieces(
+    gs_place: Place, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(receive, "PIECE", 100_000)
+    monkeypatch.setattr(receive, "LARGE", 300_001)
+    done = publish(gs_place, files=ODD)
+    with damaging_proxy(gs_place.port, b"-", b"-", times=0) as proxy:
+        package.download(done.uri, tmp_path / "here", endpoint=f"http://127.0.0.1:{proxy.port}")
+    parts = set(re.findall(rb"range: bytes=([0-9-]+)", bytes(proxy.requests), re.IGNORECASE))
+    assert parts >= {b"100000-199999", b"200000-299999", b"300000-300000"}
+
+
 @pytest.mark.parametrize("pieces", [False, True])
 def test_goes_on_inside_a_file(
     place: Place, pieces: bool, publish: Publish, tmp_path: Path, monkeypatch: pytest.MonkeyPatch

@@ -42,12 +42,12 @@ def find_source(uri: str, console: Console, endpoint: str | None = None) -> Sour
 
 
 @contextmanager
-def resumable(console: Console) -> Iterator[None]:
-    """Says, where it is interrupted, that nothing is lost."""
+def resumable(console: Console, remedy: str) -> Iterator[None]:
+    """Says, where it is interrupted, what running it again does."""
     try:
         yield
     except KeyboardInterrupt:
-        console.note("What has arrived is kept: run it again to go on.")
+        console.note(remedy)
         raise
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from cpr.cli.bundles import add_endpoint
+from cpr.cli.bundles import add_endpoint, resumable
 from cpr.cli.console import Console, Outcome, size_text
 from cpr.cli.names import printable
 from cpr.cli.transfers import transfer
@@ -30,7 +30,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
         raise UsageError(
             f"This would delete {_what(planned)}: {_size(planned)}.", "Add --yes to delete that for good.", planned.uri
         )
-    with transfer(console, planned.files) as progress:
+    with resumable(console, "It is not at its end: run it again."), transfer(console, planned.files) as progress:
         done = delete(arguments.uri, endpoint=arguments.endpoint, progress=progress)
     document = {
         "uri": done.uri,

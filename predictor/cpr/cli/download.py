@@ -30,7 +30,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
     source = find_source(arguments.uri, console, arguments.endpoint)
     fetch = Fetch.plan(source, arguments.folder)
     sizes = fetch.sizes
-    with resumable(console), transfer(console, sizes) as progress:
+    again = "What has arrived is kept: run it again to go on."
+    with resumable(console, again), transfer(console, sizes) as progress:
         bundle = fetch.run(progress)
     manifest, received = bundle.manifest, sum(sizes.values())
     document = {
