@@ -1,0 +1,156 @@
+"""The proof of an export, before it gets its name: loaded by both loaders, asked, inspected, and compared with its source."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from cpr.errors import CprError, ModelError
+from cpr.examples import ATOL, RTOL, Example
+from cpr.exporting.wanted import Run, listed
+from cpr.models import LoadedModel, load_model
+from cpr.report import Finding, Severity
+from cpr.saved_model.survey import survey
+
+LOADERS = ("object", "session")
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison:
+    """How a signature's answers were compared with the source's.
+
+    ``requests`` were answered by both, ``largest`` is the largest difference of two numbers, and ``refused`` are the causes
+    why the others were answered by neither. ``requests`` is 0 where nothing was compared.
+    """
+
+    tags: tuple[str, ...]
+    signature: str
+    requests: int
+    largest: float
+    refused: tuple[str, ...] = ()
+
+
+def check(
+    folder: Path, run: Run | None, examples: Iterable[Example], allow: Collection[str]
+) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
+    """Prove the SavedModel in ``folder``; ``run`` asks its source in the result's names.
+
+    Gives what was compared, and the notes of the inspection. ``ModelError`` for one that a loader does not take, whose answers
+    differ, or that inspection has an error or a warning for which is not in ``allow``.
+    """
+    found = survey(folder)
+    _refuse(found.findings, allow)
+    compared: list[Comparison] = []
+    for model in found.models:
+        for graph in model.meta_graphs:
+            for loader in LOADERS:
+                compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, tuple(examples))]
+    return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)
+
+
+def _refuse(findings: Iterable[Finding], allow: Collection[str]) -> None:
+    for finding in findings:
+        if finding.severity is not Severity.NOTE and finding.check not in allow:
+            raise ModelError(
+                f"Nothing was written: {finding.check}: {finding.message}",
+                f"{finding.remedy} To export it as it is: `--allow {finding.check}`.",
+                finding.check,
+            )
+
+
+def _load_and_ask(
+    folder: Path, tags: tuple[str, ...], loader: str, run: Run | None, examples: tuple[Example, ...]
+) -> list[Comparison]:
+    try:
+        model = load_model(folder, tags=tags, loader=loader)
+    except CprError as error:
+        raise ModelError(
+            f"Nothing was written: the {loader} loader does not take the result: {error.message}", error.remedy
+        ) from None
+    with model:
+        return [_ask(model, key, run, examples) for key in model.signatures]
+
+
+def _ask(model: LoadedModel, key: str, run: Run | None, examples: tuple[Example, ...]) -> Comparison:
+    largest, requests, refused = 0.0, 0, []
+    for name, arrays in _requests(model, key, examples):
+        try:
+            answered = model.call(arrays, key)
+        except CprError as error:
+            if run is not None and _answers(run, key, arrays) is not None:
+                raise _differs(key, name, f"the result fails: {error.message}") from None
+            refused.append(error.message)
+            continue
+        expected = None if run is None else _answers(run, key, arrays)
+        if expected is not None:
+            largest = max(largest, _difference(key, name, expected, answered))
+            requests += 1
+    return Comparison(model.tags, key, requests, largest, tuple(dict.fromkeys(refused)))
+
+
+def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
+    """The source's, or ``None`` where it fails: then there is nothing to hold the result to."""
+    try:
+        return run(key, arrays)
+    except Exception as error:  # nearly anything, from TensorFlow, Keras or the user's own function
+        traceback.clear_frames(error.__traceback__)
+        return None
+
+
+def _requests(model: LoadedModel, key: str, examples: tuple[Example, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+    from cpr.exporting.values import filled, from_rows
+
+    signature = model.signatures[key]
+    mine = [each for each in examples if each.request.get("signature_name") in (None, "", key)]
+    for example in mine:
+        arrays = from_rows(signature, example.request["instances"])
+        if arrays is not None:
+            yield f"example {example.line}", arrays
+    yield from filled(signature.inputs)
+
+
+def _difference(key: str, name: str, expected: Mapping[str, Any], answered: Mapping[str, Any]) -> float:
+    """The largest difference of two numbers; ``ModelError`` where one is beyond the tolerance, or anything else differs."""
+    import numpy as np
+
+    if set(expected) != set(answered):
+        raise _differs(key, name, f"its outputs are {listed(sorted(answered))}, the source's {listed(sorted(expected))}")
+    largest = 0.0
+    for output, mine in answered.items():
+        theirs = np.asarray(expected[output])
+        if mine.shape != theirs.shape:
+            raise _differs(key, name, f"{output} has the shape {list(mine.shape)}, the source's {list(theirs.shape)}")
+        if mine.dtype.kind not in "fcV":
+            if not np.array_equal(mine, theirs.astype(mine.dtype)):
+                raise _differs(key, name, f"{output} differs")
+            continue
+        left, right = (np.asarray(each, "complex128" if each.dtype.kind == "c" else "float64") for each in (mine, theirs))
+        if not np.allclose(left, right, RTOL, ATOL, equal_nan=True):
+            raise _differs(key, name, f"{output} differs by up to {np.nanmax(np.abs(left - right)):.3g}")
+        with np.errstate(invalid="ignore"):
+            differences = np.abs(left - right)
+        largest = max(largest, float(differences[np.isfinite(differences)].max(initial=0.0)))
+    return largest
+
+
+def _differs(key: str, name: str, what: str) -> ModelError:
+    return ModelError(
+        f"Nothing was written: the result does not answer as its source does. Signature {key!r}, {name}: {what}.",
+        "If the model draws random numbers (dropout that is on), export it in inference mode; else please report this.",
+        key,
+    )
+
+
+def _joined(compared: list[Comparison]) -> tuple[Comparison, ...]:
+    """One for both loaders."""
+    joined: dict[tuple[tuple[str, ...], str], Comparison] = {}
+    for each in compared:
+        place = each.tags, each.signature
+        before = joined.get(place, each)
+        refused = tuple(dict.fromkeys((*before.refused, *each.refused)))
+        requests = min(before.requests, each.requests)
+        joined[place] = Comparison(*place, requests, max(before.largest, each.largest), refused)
+    return tuple(joined.values())

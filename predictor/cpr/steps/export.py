@@ -1,0 +1,127 @@
+"""Export: make a servable SavedModel of what is not one yet, and prove it before it gets its name."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from cpr.errors import OutputError
+from cpr.exporting.wanted import Made, Wanted
+from cpr.folders import filled
+
+if TYPE_CHECKING:
+    from cpr.exporting.checking import Comparison
+    from cpr.report import Finding
+    from cpr.saved_model.reader import SavedModel
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Exported:
+    """A SavedModel that was written: its folder, what it was made of, and the proof.
+
+    ``notes`` say what was changed or chosen, ``compared`` how its answers were held against the source's (``why_not``: why
+    they could not be), ``findings`` are the notes of its inspection.
+    """
+
+    path: Path
+    kind: str
+    model: SavedModel
+    notes: tuple[str, ...]
+    compared: tuple[Comparison, ...]
+    why_not: str
+    findings: tuple[Finding, ...]
+
+
+def export(
+    source: Any,
+    destination: Path | str,
+    *,
+    inputs: Mapping[str, Any] | None = None,
+    outputs: Mapping[str, str] | None = None,
+    constants: Mapping[str, Any] | None = None,
+    tags: Collection[str] | None = None,
+    from_tags: Collection[str] | None = None,
+    signature: str | None = None,
+    function: Any = None,
+    rename_signatures: Mapping[str, str] | None = None,
+    rename_inputs: Mapping[str, str] | None = None,
+    rename_outputs: Mapping[str, str] | None = None,
+    method: str | None = None,
+    checkpoint: str | None = None,
+    keep_batch: bool = False,
+    examples: Path | str | None = None,
+    allow: Collection[str] = (),
+    overwrite: bool = False,
+    say: Say | None = None,
+) -> Exported:
+    """Make a servable SavedModel in the folder ``destination``.
+
+    ``source`` is a path: a SavedModel, whose names and tags may be wrong. ``tags`` are those of the result, ``from_tags``
+    choose a MetaGraph of the source. ``signature`` is the one that ``rename_inputs``, ``rename_outputs`` (old names to new) and
+    ``method`` (``predict``, ``classify``, ``regress``) are about; without it renamings are for every signature that has the
+    name. ``examples`` is a file of requests (``examples.jsonl``) that source and result must answer alike; zeros and ones are
+    always tried. ``allow`` has ids of findings that the result may have. ``say`` is called with what is going on.
+
+    Nothing is written unless the result loads by both of TensorFlow's loaders, answers as its source does where that runs, and
+    ``cpr inspect`` has neither error nor warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``MissingExtra``.
+    """
+    from cpr.exporting import checking, editing, making
+    from cpr.saved_model.reader import read_saved_model
+
+    wanted = Wanted(
+        inputs=inputs or {},
+        outputs=outputs or {},
+        constants=constants or {},
+        tags=None if tags is None else _words(tags),
+        from_tags=None if from_tags is None else _words(from_tags),
+        signature=signature,
+        function=function,
+        rename_signatures=rename_signatures or {},
+        rename_inputs=rename_inputs or {},
+        rename_outputs=rename_outputs or {},
+        method=method,
+        checkpoint=checkpoint,
+        keep_batch=keep_batch,
+    )
+    target = Path(destination)
+    _check_free(target, overwrite)
+    golden = _examples(examples)
+    tell = say or _silent
+    found = making.find(source)
+    tell(f"{found.name} is a {found.kind}.")
+    with filled(target) as folder:
+        made: Made = making.make(found, folder, wanted, tell)
+        names, changed = editing.edit(folder, wanted)
+        for note in (*made.notes, *changed):
+            tell(note)
+        tell("Checking the result: both loaders, every signature, inspection.")
+        run = None if made.run is None else names.asked(made.run)
+        compared, findings = checking.check(folder, run, golden, allow)
+        model = read_saved_model(folder)
+    return Exported(target, found.kind, model._replace(path=target), (*made.notes, *changed), compared, made.why, findings)
+
+
+def _words(given: Collection[str]) -> tuple[str, ...]:
+    return (given,) if isinstance(given, str) else tuple(given)
+
+
+def _check_free(target: Path, overwrite: bool) -> None:
+    if target.is_file() or (target.is_dir() and any(target.iterdir()) and not overwrite):
+        what = "a file" if target.is_file() else "a folder with something in it"
+        raise OutputError(
+            f"There is {what} at {target} already.", "Name another place, or add --overwrite to replace a folder.", str(target)
+        )
+
+
+def _examples(path: Path | str | None) -> tuple[Any, ...]:
+    from cpr.examples import read_examples
+
+    return () if path is None else read_examples(Path(path))
+
+
+def _silent(text: str) -> None:
+    """Nobody listens."""
