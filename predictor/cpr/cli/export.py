@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import json
 from collections.abc import Iterable
 from typing import Any
 
@@ -21,15 +22,26 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Make a servable SavedModel of what is not one yet, and prove it: it loads by both of TensorFlow's loaders, answers\n"
         "as its source does, and `cpr inspect` has neither error nor warning for it. Otherwise nothing is written.\n"
         "SRC is recognised by its content: a SavedModel whose tags, signature names, input and output names or method names\n"
-        "are wrong or missing."
+        "are wrong or missing; a Keras file; a frozen graph; a checkpoint with its .meta."
     )
     parser.epilog = (
         "examples:\n"
-        "  cpr export exported fixed --tags serve --rename-signature predict=serving_default\n"
-        "  cpr export exported fixed --method classify --rename-output probabilities=scores"
+        "  cpr export model.keras served\n"
+        "  cpr export exported served --tags serve --rename-signature predict=serving_default\n"
+        "  cpr export exported served --method classify --rename-output probabilities=scores\n"
+        "  cpr export frozen.pb served --input image=input:0 --output scores=softmax:0\n"
+        "  cpr export run/model.ckpt-1000 served --output scores=softmax:0 --constant keep_prob:0=1.0"
     )
     parser.add_argument("source", metavar="SRC", help="what is to become a SavedModel; it stays as it is")
     parser.add_argument("destination", metavar="DST", help="the folder to write")
+    parser.add_argument("--input", action="append", default=[], metavar="NAME=TENSOR", help="an input: a tensor of the graph")
+    parser.add_argument("--output", action="append", default=[], metavar="NAME=TENSOR", help="an output: a tensor of the graph")
+    parser.add_argument(
+        "--constant", action="append", default=[], metavar="TENSOR=JSON", help="a value that a tensor of the graph has for good"
+    )
+    parser.add_argument("--function", metavar="NAME", help="the function to serve, of a SavedModel that has no signature")
+    parser.add_argument("--checkpoint", metavar="PREFIX", help="the weights of the graph, or which of a training folder's")
+    parser.add_argument("--keep-batch", action="store_true", help="leave an outer dimension that is fixed as it is")
     parser.add_argument("--tags", metavar="T", help="tags of the result, with commas between them (default: serve)")
     parser.add_argument("--from-tags", metavar="T", help="tags of the graph to take, where SRC has several")
     parser.add_argument("--signature", metavar="S", help="the signature that the options are about, or a new one's name")
@@ -56,6 +68,10 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
             tags=_tags("--tags", arguments.tags),
             from_tags=_tags("--from-tags", arguments.from_tags),
             signature=arguments.signature,
+            constants=_constants(arguments.constant),
+            checkpoint=arguments.checkpoint,
+            function=arguments.function,
+            keep_batch=arguments.keep_batch,
             method=arguments.method,
             examples=arguments.examples,
             allow=arguments.allow,
@@ -77,6 +93,16 @@ def _pairs(name: str, texts: Iterable[str]) -> dict[str, str]:
             raise UsageError(f"{option} names {left!r} twice.", "Name each once.", option)
         pairs[left] = right
     return pairs
+
+
+def _constants(texts: Iterable[str]) -> dict[str, Any]:
+    constants = {}
+    for name, text in _pairs("constant", texts).items():
+        try:
+            constants[name] = json.loads(text)
+        except (ValueError, RecursionError) as error:
+            raise UsageError(f"The value of {name} is not JSON: {error}.", "Write false or 1.0.", "--constant") from None
+    return constants
 
 
 def _tags(option: str, text: str | None) -> tuple[str, ...] | None:

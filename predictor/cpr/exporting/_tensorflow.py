@@ -29,6 +29,14 @@ def saved_model_message() -> Any:
     return saved_model_pb2.SavedModel()
 
 
+def variable_message() -> Any:
+    """The class ``VariableDef`` of protobuf."""
+    tensorflow()
+    from tensorflow.core.framework import variable_pb2
+
+    return variable_pb2.VariableDef
+
+
 def copied(message: Any) -> Any:
     """A message that stays as it is when the one that held it changes."""
     return type(message).FromString(message.SerializeToString())

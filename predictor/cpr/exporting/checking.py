@@ -13,6 +13,7 @@ from cpr.examples import ATOL, RTOL, Example
 from cpr.exporting.wanted import Run, listed
 from cpr.models import LoadedModel, load_model
 from cpr.report import Finding, Severity
+from cpr.saved_model import kinds
 from cpr.saved_model.survey import survey
 
 LOADERS = ("object", "session")
@@ -54,11 +55,10 @@ def check(
 def _refuse(findings: Iterable[Finding], allow: Collection[str]) -> None:
     for finding in findings:
         if finding.severity is not Severity.NOTE and finding.check not in allow:
-            raise ModelError(
-                f"Nothing was written: {finding.check}: {finding.message}",
-                f"{finding.remedy} To export it as it is: `--allow {finding.check}`.",
-                finding.check,
-            )
+            remedy = f"{finding.remedy} To export it as it is: `--allow {finding.check}`."
+            if finding.check == kinds.UNBATCHED.id:
+                remedy = "If requests are to have exactly so many rows: `--keep-batch`."
+            raise ModelError(f"Nothing was written: {finding.check}: {finding.message}", remedy, finding.check)
 
 
 def _load_and_ask(

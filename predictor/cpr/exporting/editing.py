@@ -28,17 +28,17 @@ def edit(folder: Path, wanted: Wanted) -> tuple[Names, tuple[str, ...]]:
     ``UsageError`` for a name that is not there, ``ModelError`` where the model leaves it open what is meant.
     """
     path = folder / PB_NAME
-    written = path.read_bytes()
     model = saved_model_message()
-    model.ParseFromString(written)
+    model.ParseFromString(path.read_bytes())
+    before = model.SerializeToString(deterministic=True)
     graphs = list(model.meta_graphs)
     notes = _set_tags(graphs, wanted)
     notes += [note for graph in graphs for note in _fill_methods(graph)]
     _check_renamed(graphs, wanted.rename_signatures)
     names = [_edit_graph(graph, wanted) for graph in graphs]
-    content = model.SerializeToString(deterministic=True)
-    if model.SerializeToString() != written:
-        path.write_bytes(content)
+    after = model.SerializeToString(deterministic=True)
+    if after != before:
+        path.write_bytes(after)
         (folder / FINGERPRINT_NAME).unlink(missing_ok=True)  # of the file as it was; loading asks for none
     return names[0], tuple(dict.fromkeys(notes))
 

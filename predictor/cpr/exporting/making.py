@@ -3,15 +3,24 @@
 from __future__ import annotations
 
 import importlib
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from cpr.exporting.recognising import SAVED_MODEL, Source, recognise
+from cpr.errors import UsageError
+from cpr.exporting.recognising import CHECKPOINT, GRAPH, KERAS, SAVED_MODEL, recognise
 from cpr.exporting.wanted import Made, Wanted
+
+_LIVE_KERAS, _MODULE = "Keras model in memory", "module in memory"
 
 _MAKERS = {
     SAVED_MODEL: ("cpr.exporting.saved_models", "copy"),
+    KERAS: ("cpr.exporting.keras_models", "from_file"),
+    GRAPH: ("cpr.exporting.graphs", "from_file"),
+    CHECKPOINT: ("cpr.exporting.graphs", "from_checkpoint"),
+    _LIVE_KERAS: ("cpr.exporting.keras_models", "from_model"),
+    _MODULE: ("cpr.exporting.modules", "from_module"),
 }
 """Imported when one is needed."""
 
@@ -24,10 +33,21 @@ class Found(NamedTuple):
     thing: Any
 
 
-def find(source: Any) -> Found:
-    """What the source is. ``ModelError`` where it is nothing that can be exported."""
-    found: Source = recognise(source)
-    return Found(found.kind, str(found.path), found.path)
+def find(source: Any, function: Any = None) -> Found:
+    """What the source is. ``ModelError`` or ``UsageError`` where it is nothing that can be exported."""
+    if isinstance(source, (str, os.PathLike)):
+        found = recognise(os.fspath(source))
+        return Found(found.kind, str(found.path), found.path)
+    name = type(source).__name__
+    if hasattr(source, "get_config") and hasattr(source, "layers") and function is None:
+        return Found(_LIVE_KERAS, name, source)
+    if hasattr(source, "_trackable_children"):
+        return Found(_MODULE, name, source)
+    raise UsageError(
+        f"A {name} cannot be exported.",
+        "Give a path, a Keras model, or a tf.Module; a function of your own goes into a tf.Module with the variables it uses.",
+        "source",
+    )
 
 
 def make(found: Found, folder: Path, wanted: Wanted, say: Callable[[str], None]) -> Made:

@@ -36,7 +36,7 @@ def _inputs(signature: Any, key: str, method: str) -> dict[str, str]:
         taken = listed(f"{name} ({dtype_name(info.dtype)})" for name, info in infos.items())
         raise ModelError(
             f"Requests to {method} hold tf.Example messages, and the signature {key!r} takes {taken}.",
-            f"Add a signature that parses them: `--add {method} --signature {key}`.",
+            "Name a signature that parses them with --signature.",
             key,
         )
     (name,) = infos

@@ -57,8 +57,14 @@ def rename_tensors(graph: Any, key: str, inputs: Mapping[str, str], outputs: Map
     _rename_fields(fresh.canonicalized_input_signature.tuple_value.values[1].dict_value.fields, inputs)
     _rename_fields(fresh.output_signature.dict_value.fields, outputs)
     bare.concrete_function_name = name
-    bare.argument_keywords[:] = sorted(inputs.get(argument, argument) for argument in arguments)
+    bare.argument_keywords[:] = sorted((inputs.get(argument, argument) for argument in arguments), key=_order)
     bare.ClearField("function_spec")  # made anew from the arguments
+
+
+def _order(name: str) -> str:
+    """What arguments are sorted by: ``sanitize_arg_name`` in ``tensorflow/core/function/polymorphism/function_type.py``."""
+    legal = "".join(letter if letter.isalnum() else "_" for letter in name)
+    return legal if legal[:1].isalpha() else f"arg_{legal}"
 
 
 def _child(graph: Any, key: str) -> Any:
@@ -95,7 +101,7 @@ def _wrap(function: Any, name: str, wrapped: Any, inputs: Mapping[str, int], out
     signature.is_stateful = wrapped.signature.is_stateful
     function.attr.MergeFrom(wrapped.attr)
     count = len(inputs)
-    numbers = [inputs[key] for key in sorted(inputs)] + list(range(count, len(wrapped.signature.input_arg)))
+    numbers = [inputs[key] for key in sorted(inputs, key=_order)] + list(range(count, len(wrapped.signature.input_arg)))
     call = function.node_def.add(name="call", op="StatefulPartitionedCall")
     call.attr["f"].func.name = wrapped.signature.name
     call.input.extend([""] * len(numbers))

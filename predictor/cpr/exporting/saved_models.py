@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr.errors import CprError, ModelError, UsageError
+from cpr.exporting import new_signatures
 from cpr.exporting._tensorflow import copied, parsed_text, saved_model_message
 from cpr.exporting.wanted import Made, Wanted
 from cpr.interface.choosing import choose_tags
@@ -20,22 +21,45 @@ from cpr.saved_model.reader import PB_NAME, PBTXT_NAME
 def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
     """Copy the model at ``source`` into ``folder``: the chosen MetaGraph, or all; the weights that the index names, the assets.
 
-    ``ModelError`` for one that cannot be read.
+    A graph without objects may get a signature of tensors. Of restored objects a function may become the signature; then the
+    model is saved anew. ``ModelError`` for one that cannot be read or has nothing to call.
     """
     model = _read(source)
-    if wanted.from_tags is not None:
-        there = [tuple(graph.meta_info_def.tags) for graph in model.meta_graphs]
-        chosen = choose_tags(there, wanted.from_tags, str(source))
-        graph = model.meta_graphs[there.index(chosen)]
-        kept = copied(graph)
-        del model.meta_graphs[:]
-        model.meta_graphs.add().CopyFrom(kept)
-    (folder / PB_NAME).write_bytes(model.SerializeToString(deterministic=True))
+    _choose(model, source, wanted.from_tags)
+    if wanted.function is not None:
+        return _with_function(source, folder, wanted)
+    if wanted.inputs or wanted.outputs or wanted.constants:
+        run, why = new_signatures.add(source, model, wanted)
+    else:
+        new_signatures.refuse_without(model, source)
+        run, why = _asker(source, model, wanted)
+    chosen_anew = wanted.from_tags is not None or wanted.outputs or not (source / PB_NAME).is_file()
+    content = model.SerializeToString(deterministic=True) if chosen_anew else (source / PB_NAME).read_bytes()
+    (folder / PB_NAME).write_bytes(content)
     for name in _files(source):
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)
-    return Made((), *_asker(source, model, wanted))
+    if chosen_anew:
+        (folder / FINGERPRINT_NAME).unlink(missing_ok=True)
+    return Made((), run, why)
+
+
+def _choose(model: Any, source: Path, tags: tuple[str, ...] | None) -> None:
+    if tags is None:
+        return
+    there = [tuple(graph.meta_info_def.tags) for graph in model.meta_graphs]
+    kept = copied(model.meta_graphs[there.index(choose_tags(there, tags, str(source)))])
+    del model.meta_graphs[:]
+    model.meta_graphs.add().CopyFrom(kept)
+
+
+def _with_function(source: Path, folder: Path, wanted: Wanted) -> Made:
+    from cpr.exporting import modules
+    from cpr.models import load_model
+
+    loaded = load_model(source, tags=wanted.from_tags, loader="object")
+    return modules.from_module(loaded.module, folder, wanted)
 
 
 def _read(source: Path) -> Any:

@@ -13,7 +13,10 @@ _MOST = 50_000_000
 
 
 def filled(inputs: Sequence[Tensor]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """One row of zeros, then three of ones where the batch is free; nothing where an input has no plain type or known rank."""
+    """A row of zeros; where the batch is free, three of ones and three that differ.
+
+    Nothing where an input has no plain type, or no rank.
+    """
     if any(tensor.shape is None for tensor in inputs):
         return
     for name, value, rows in (("zeros", 0, 1), ("ones", 1, 3)):
@@ -21,6 +24,9 @@ def filled(inputs: Sequence[Tensor]) -> Iterator[tuple[str, dict[str, Any]]]:
         if any(array is None for array in arrays.values()):
             return
         yield name, arrays
+    different = {tensor.name: varied(tensor.dtype, tensor.shape or (), 3) for tensor in inputs}
+    if all(not tensor.shape or tensor.shape[0] is None for tensor in inputs):
+        yield "different rows", different
 
 
 def from_rows(signature: Any, instances: Sequence[Any]) -> dict[str, Any] | None:
@@ -49,5 +55,27 @@ def _array(tensor: Tensor, value: int, rows: int) -> Any:
     dtype = "float32" if tensor.dtype == "bfloat16" else tensor.dtype
     try:
         return np.full(sizes, value, dtype)
+    except TypeError:
+        return None
+
+
+def varied(dtype: str, shape: tuple[int | None, ...], rows: int) -> Any:
+    """Rows that differ from each other, small numbers; ``None`` for a type without such values."""
+    import numpy as np
+
+    sizes = [1 if size is None else size for size in shape]
+    if sizes:
+        sizes[0] = rows
+    count = int(np.prod(sizes, dtype=float))
+    if count > _MOST:
+        return None
+    if dtype == "string":
+        array = np.empty(count, object)
+        array[:] = [str(number).encode() for number in range(count)]
+        return array.reshape(sizes)
+    numbers = np.arange(count).reshape(sizes)
+    dtype = "float32" if dtype == "bfloat16" else dtype
+    try:
+        return np.sin(numbers + 1).astype(dtype) if np.dtype(dtype).kind in "fc" else (numbers % 3 % 2).astype(dtype)
     except TypeError:
         return None

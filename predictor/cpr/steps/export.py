@@ -70,6 +70,7 @@ def export(
     ``cpr inspect`` has neither error nor warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``MissingExtra``.
     """
     from cpr.exporting import checking, editing, making
+    from cpr.saved_model import kinds
     from cpr.saved_model.reader import read_saved_model
 
     wanted = Wanted(
@@ -91,7 +92,7 @@ def export(
     _check_free(target, overwrite)
     golden = _examples(examples)
     tell = say or _silent
-    found = making.find(source)
+    found = making.find(source, function)
     tell(f"{found.name} is a {found.kind}.")
     with filled(target) as folder:
         made: Made = making.make(found, folder, wanted, tell)
@@ -100,7 +101,8 @@ def export(
             tell(note)
         tell("Checking the result: both loaders, every signature, inspection.")
         run = None if made.run is None else names.asked(made.run)
-        compared, findings = checking.check(folder, run, golden, allow)
+        allowed = {*allow, *((kinds.UNBATCHED.id,) if keep_batch else ())}
+        compared, findings = checking.check(folder, run, golden, allowed)
         model = read_saved_model(folder)
     return Exported(target, found.kind, model._replace(path=target), (*made.notes, *changed), compared, made.why, findings)
 

@@ -1,0 +1,99 @@
+"""Graphs of TensorFlow 1: checkpoints with their MetaGraph, text graphs, frozen graphs."""
+
+import shutil
+
+import numpy as np
+import pytest
+from support import export_sources
+from support.export_sources import ROWS, answers
+from support.replaying import REPOSITORY
+
+import cpr
+from cpr.errors import ModelError, UsageError
+
+pytestmark = pytest.mark.xdist_group("tensorflow")
+
+ENDS = {"outputs": {"scores": "net/scores:0", "word": "net/words"}, "constants": {"net/keep": 1.0}}
+
+
+@pytest.mark.parametrize("kind", ["reference", "resource"])
+def test_a_checkpoint_with_its_meta_graph(kind, trained, tmp_path):
+    source = trained[kind]
+    exported = cpr.export(source.prefix, tmp_path / "model", **ENDS)
+    moved = shutil.move(tmp_path / "model", tmp_path / "elsewhere")
+    found = answers(moved, "serving_default", {"x": ROWS})
+    np.testing.assert_allclose(found["scores"], source.scores, 1e-6)
+    assert found["word"].tolist() == source.words.tolist()
+    (graph,) = exported.model.meta_graphs
+    assert graph.assets == ("words.txt",)
+    assert not {op for op in graph.ops if "Adam" in op or "Gradient" in op}, "the training stays behind"
+    assert [each.requests for each in exported.compared] == [3]
+
+
+def test_a_graph_in_text_with_a_checkpoint(trained, tmp_path):
+    source = trained["resource"]
+    cpr.export(source.folder / "graph.pbtxt", tmp_path / "model", checkpoint="model.ckpt-2", signature="score", **ENDS)
+    np.testing.assert_allclose(answers(tmp_path / "model", "score", {"x": ROWS})["scores"], source.scores, 1e-6)
+
+
+def test_a_tensor_in_the_middle_becomes_an_input(trained, tmp_path):
+    source = trained["resource"]
+    dropped = next(node.input[0] for node in meta_nodes(source) if node.op == "MatMul")
+    cpr.export(source.prefix, tmp_path / "model", inputs={"kept": dropped}, outputs={"scores": "net/scores"})
+    np.testing.assert_allclose(answers(tmp_path / "model", "serving_default", {"kept": ROWS})["scores"], source.scores, 1e-6)
+
+
+def meta_nodes(source):
+    import tensorflow as tf
+
+    meta = source.prefix.with_name(source.prefix.name + ".meta")
+    return tf.compat.v1.MetaGraphDef.FromString(meta.read_bytes()).graph_def.node
+
+
+def test_a_frozen_graph_gets_a_free_batch(tmp_path):
+    export_sources.freeze(tmp_path / "frozen.pb", "rowwise")
+    exported = cpr.export(tmp_path / "frozen.pb", tmp_path / "model")
+    assert answers(tmp_path / "model", "serving_default", {"x": ROWS[:3]})["y"].tolist() == (ROWS[:3] * 2 + 1).tolist()
+    assert exported.notes == (
+        "output: y=out/y:0 (nothing else reads it)",
+        "input: x=in/x:0 (the placeholders)",
+        "batch: free, was fixed to 2",
+    )
+
+
+def test_rows_that_depend_on_each_other_keep_the_batch(tmp_path):
+    export_sources.freeze(tmp_path / "frozen.pb", "mixed")
+    said = []
+    with pytest.raises(ModelError, match="CPR651") as caught:
+        cpr.export(tmp_path / "frozen.pb", tmp_path / "model", say=said.append)
+    assert "batch: stays fixed: the rows of y would depend on each other" in said
+    assert "--keep-batch" in caught.value.remedy
+    cpr.export(tmp_path / "frozen.pb", tmp_path / "model", keep_batch=True)
+    found = answers(tmp_path / "model", "serving_default", {"x": ROWS[:2]})["y"]
+    np.testing.assert_allclose(found, ROWS[:2] - ROWS[:2].mean(), 1e-6)
+
+
+def test_what_a_graph_leaves_open_is_asked(trained, tmp_path):
+    source = trained["resource"]
+
+    def told(kind, place=source.prefix, **asked):
+        with pytest.raises(kind) as caught:
+            cpr.export(place, tmp_path / "model", **asked)
+        assert not (tmp_path / "model").exists()
+        return f"{caught.value.message} {caught.value.remedy}"
+
+    scores = {"scores": "net/scores"}
+    assert "--output scores=net/" in told(UsageError)
+    assert "`--constant net/keep:0=VALUE`" in told(UsageError, outputs=scores, inputs={"x": "net/x"})
+    assert "Near it are: net/scores:0" in told(UsageError, outputs={"y": "scores"})
+    assert "does not fit its type float32" in told(UsageError, outputs=scores, constants={"net/keep": "much"})
+    assert "--checkpoint PREFIX" in told(UsageError, source.folder / "graph.pbtxt", **ENDS)
+    assert "are: model.ckpt-1, model.ckpt-2" in told(UsageError, source.folder / "graph.pbtxt", checkpoint="model.ckpt-9")
+    lonely = shutil.copytree(source.folder, tmp_path / "lonely", ignore=shutil.ignore_patterns("*.meta", "*.pbtxt"))
+    assert "no model.ckpt-2.meta" in told(ModelError, lonely / "model.ckpt-2")
+    export_sources.freeze(tmp_path / "frozen.pb", "rowwise")
+    other = str(REPOSITORY / "sample_models" / "add_two" / "exports" / "builder" / "variables" / "variables")
+    assert "no value for net/w" in told(ModelError, source.folder / "graph.pbtxt", checkpoint=other, **ENDS)
+    export_sources.freeze(tmp_path / "frozen.pb", "rowwise")
+    (tmp_path / "cut.pb").write_bytes((tmp_path / "frozen.pb").read_bytes()[:-9])
+    assert "neither a GraphDef nor a MetaGraphDef" in told(ModelError, tmp_path / "cut.pb")
