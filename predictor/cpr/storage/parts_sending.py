@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
 
 import google_crc32c
 
-from cpr.errors import ChecksumError
+from cpr.errors import ChecksumError, StorageError
 from cpr.storage.base import Fingerprint, Parts, Storage, Stored, part_count
 from cpr.storage.budget import Budget
 from cpr.storage.journal import Journal
@@ -54,7 +54,8 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
     """Send the file, or what is missing of it, and put it together.
 
     ``NotAsListed`` where it is another one than ``size`` and ``sha256`` say, ``OSError`` where it cannot be read: then nothing
-    is put together. ``tell`` is called with the bytes of each part once the store has it.
+    is put together. ``StorageError`` where the store forgets it again and again. ``tell`` is called with the bytes of each part
+    once the store has it.
     """
     for _ in range(_TRIES):
         transfer = _Transfer(way, name, path, size, sha256, tell)
@@ -63,7 +64,20 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
         except SessionLost:
             transfer.take_back()
             way.journal.forget(name)
-    return Sent(Fingerprint(size, sha256, {}), None, 0, 0)
+    raise StorageError(
+        f"{way.storage.uri(name)} was begun {_TRIES} times, and the store forgot it each time.",
+        "Run it again; what is there already is kept.",
+        way.storage.uri(name),
+    )
+
+
+def abort_sessions(storage: Storage, journal: Journal, sizes: Mapping[str, int]) -> None:
+    """Let the store forget what is under way. ``sizes`` maps the names of objects to the bytes that they were to have."""
+    for name, session in list(journal.sessions.items()):
+        parts = storage.parts(name, sizes[name], session.part, session.id) if name in sizes else None
+        if parts is not None:
+            parts.abort()
+        journal.forget(name)
 
 
 class _Transfer:
