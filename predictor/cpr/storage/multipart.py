@@ -21,8 +21,8 @@ Ask: TypeAlias = Callable[[str, str, Mapping[str, str], Body], Answer]
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _GONE = 404
-_NOT_OURS = (400, 403, _GONE)
-"""To a question about an upload: its name is none, or we may not look at it."""
+_NOT_OURS = (400, 403, _GONE, 405, 501)
+"""To a question about an upload: its name is none, we may not look at it, or the server takes no parts any more."""
 _TRIES = 3
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
@@ -142,6 +143,8 @@ class _Transfer:
                     size += len(content)
                     if len(content) != wanted:
                         raise NotAsListed(size, sha256.hexdigest())
+                    if size == self._size:  # a session makes the object as it gets the last part
+                        self._check(file, sha256.hexdigest())
                     crc32c = google_crc32c.value(content)
                     kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
                     future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
@@ -156,12 +159,12 @@ class _Transfer:
                 else:
                     self._pending[future] = number
                 self._settle(wait_for_all=parts.in_order)
-            if file.read(1):
-                raise NotAsListed(self._path.stat().st_size, sha256.hexdigest())
-        if sha256.hexdigest() != self._sha256:
-            raise NotAsListed(size, sha256.hexdigest())
         self._settle(wait_for_all=True)
         return {"sha256": sha256.hexdigest(), **hasher.values()}
+
+    def _check(self, file: BinaryIO, sha256: str) -> None:
+        if file.read(1) or sha256 != self._sha256:
+            raise NotAsListed(self._path.stat().st_size, sha256)
 
     def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
         """Runs in a sender's thread: the content is given back there, whatever happens."""
