@@ -40,7 +40,7 @@ PUBLISH = [
 def published(uri: str) -> Manifest | None:
     """What is published below ``uri``, each of its objects compared; ``None`` where nothing is."""
     storage, prefix = open_storage(uri)
-    found = [name for name in storage.list(prefix) if name.endswith("/manifest.json")]
+    found = [name for name in storage.list(prefix) if name.rpartition("/")[2] == "manifest.json"]
     if not found:
         return None
     [name] = found
