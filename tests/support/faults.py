@@ -101,6 +101,11 @@ class FaultProxy:
             for one in self._chosen:
                 one.rule = replace(one.rule, times=0)
 
+    def settle(self) -> None:
+        """Wait until every connection has ended, whose clients are gone, and the server has answered what it got."""
+        for thread in self._threads[1:]:
+            thread.join(10)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:

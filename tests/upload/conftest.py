@@ -73,8 +73,9 @@ def noise() -> bytes:
 
 @pytest.fixture
 def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """What fails is tried again for a moment only."""
+    """What fails is tried again soon, and for a moment only."""
     monkeypatch.setattr("cpr.storage.service.LOOPBACK", Patience(0.3, 0.3))
+    monkeypatch.setattr("cpr.storage.service._FIRST_DELAY", 0.02)
 
 
 @pytest.fixture(params=["gs parts", "gs session", "s3 parts", "folder"])

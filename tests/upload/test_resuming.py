@@ -123,20 +123,7 @@ def told(session: str) -> Callable[[Place, Path], None]:
     return change
 
 
-@pytest.mark.parametrize(
-    "harm",
-    [
-        forget,
-        truncated,
-        told("nonsense"),
-        told(""),
-        told("ä ö\ud800\0\n"),
-        told("http://["),
-        told("http://127.0.0.1:9/upload?upload_id=1"),
-        told("../../../../etc/passwd"),
-    ],
-    ids=["forgotten", "truncated", "nonsense", "empty", "odd", "no-url", "elsewhere", "path"],
-)
+@pytest.mark.parametrize("harm", [forget, truncated, told("nonsense")], ids=["forgotten", "truncated", "nonsense"])
 def test_a_session_that_is_good_for_nothing(
     harm: Callable[[Place, Path], None], way: Place, broken: ValidatedBundle, tmp_path: Path
 ) -> None:
@@ -146,6 +133,24 @@ def test_a_session_that_is_good_for_nothing(
     assert done.bytes_resumed == 0
     assert published(way.uri) == broken.bundle.manifest
     assert journals(tmp_path) == []
+
+
+ODD = [
+    "",
+    ".",
+    "..",
+    "ä ö\ud800\0\n",
+    "http://[",
+    "http://127.0.0.1:9/upload?upload_id=1",
+    "../../../../etc/passwd",
+    "x" * 5000,
+]
+
+
+@pytest.mark.parametrize("session", ODD, ids=range(len(ODD)))
+def test_what_is_no_session_is_stale(session: str, way: Place) -> None:
+    storage, prefix = open_storage(way.uri)
+    assert storage.parts(f"{prefix}a/b", 3 * PART, PART, session) is None
 
 
 def test_nothing_is_asked_of_another_host(
