@@ -13,7 +13,7 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from email.message import Message
@@ -24,21 +24,22 @@ from urllib.request import getproxies, proxy_bypass
 from cpr.storage.base import Sink, Stopped
 
 _CONNECT_SECONDS = 10.0
-_SILENCE_SECONDS = 60.0
-"""How long a server may say nothing."""
 _MOST_BYTES = 64 << 20
 """Of an answer that is kept in memory."""
 _BLOCK = 1 << 20
+_SENT_BLOCK = 1 << 18
+"""The silence of a server is counted anew after each: a part may take long on a slow line."""
 
-Body: TypeAlias = "bytes | None"
+Body: TypeAlias = "bytes | tuple[bytes, ...] | None"
+"""Content, or pieces of it that are sent one after the other."""
 
 
 class BrokenWire(Exception):
-    """No whole answer came: the server cannot be reached, or the connection broke; ``fresh`` tells whether it was new."""
+    """No whole answer came. ``kept`` tells that a connection broke which the server may have closed long ago."""
 
-    def __init__(self, detail: str, fresh: bool = True) -> None:
+    def __init__(self, detail: str, kept: bool = False) -> None:
         super().__init__(detail)
-        self.fresh = fresh
+        self.kept = kept
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +61,9 @@ class Wire:
     ``seconds`` is how long to wait for a connection and for each answer.
     """
 
+    silence_seconds = 60.0
+    """How long a server may say nothing, and take nothing."""
+
     def __init__(self, url: str, ca_file: str | None = None, seconds: float | None = None) -> None:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
@@ -68,7 +72,7 @@ class Wire:
         self._secure = parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
         self.netloc = parts.netloc.rpartition("@")[2]
-        self._connect_seconds, self._silence_seconds = seconds or _CONNECT_SECONDS, seconds or _SILENCE_SECONDS
+        self._connect_seconds, self._silence_seconds = seconds or _CONNECT_SECONDS, seconds or self.silence_seconds
         self._ca_file = ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or None
         self._tls: ssl.SSLContext | None = None
         self._proxy = None if self.loopback or proxy_bypass(self.host) else getproxies().get(parts.scheme)
@@ -92,9 +96,9 @@ class Wire:
                 self._send(connection, method, target, headers, body)
                 response = connection.getresponse()
                 content = _read(response, sink if response.status in (200, 206) else None)
-                whole = not response.will_close
+                whole = response.isclosed() and not response.will_close
             except (OSError, http.client.HTTPException) as error:
-                raise self._broken(error, fresh) from error
+                raise self._broken(error, kept=not fresh) from error
             return Answer(response.status, response.headers, content)
         finally:
             self._give_back(connection, whole)
@@ -149,33 +153,58 @@ class Wire:
             connection.sock.settimeout(self._silence_seconds)  # type: ignore[attr-defined]
         absolute = f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
         try:
-            connection.request(method, absolute, body, {"Host": self.netloc, **headers})
+            if body is None:
+                connection.request(method, absolute, None, {"Host": self.netloc, **headers})
+            else:
+                pieces = (body,) if isinstance(body, bytes) else body
+                length = str(sum(map(len, pieces)))
+                connection.request(
+                    method, absolute, _blocks(pieces), {"Host": self.netloc, "Content-Length": length, **headers}
+                )
         except (BrokenPipeError, ConnectionResetError):
             # A server that refuses what it has not read yet has said why before it closed.
             if body is None or connection.sock is None:
                 raise
 
-    def _broken(self, error: Exception, fresh: bool) -> Exception:
+    def _broken(self, error: Exception, kept: bool) -> Exception:
         if self.stopped.is_set():
             return Stopped()
-        if isinstance(error, TimeoutError):
-            return BrokenWire("no answer in time", fresh)
+        if isinstance(error, TimeoutError):  # the connection stood
+            return BrokenWire("no answer in time")
         if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | http.client.BadStatusLine):
-            return BrokenWire("it broke off its answer", fresh)
-        return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, fresh)
+            return BrokenWire("it broke off its answer", kept)
+        return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, kept)
+
+
+def _blocks(pieces: tuple[bytes, ...]) -> Iterator[memoryview]:
+    if sum(map(len, pieces)) <= _SENT_BLOCK:
+        pieces = (b"".join(pieces),)
+    for piece in pieces:
+        view = memoryview(piece)
+        for start in range(0, len(piece), _SENT_BLOCK):
+            yield view[start : start + _SENT_BLOCK]
 
 
 def _read(response: http.client.HTTPResponse, sink: Sink | None) -> bytes:
     if sink is None:
-        return response.read(_MOST_BYTES) if response.length is None else response.read()
-    while block := response.read(_BLOCK):
-        try:
-            sink.write(block)
-        except OSError as error:
-            raise SinkFailed(error) from error
+        content = _block(response, _MOST_BYTES)
+    else:
+        content = b""
+        while block := _block(response, _BLOCK):
+            try:
+                sink.write(block)
+            except OSError as error:
+                raise SinkFailed(error) from error
     if response.length:
         raise http.client.IncompleteRead(b"", response.length)
-    return b""
+    return content
+
+
+def _block(response: http.client.HTTPResponse, most: int) -> bytes:
+    try:
+        return response.read(most if response.length is None else min(most, response.length))
+    except ValueError as error:  # a chunk of a negative length
+        raise http.client.HTTPException("its answer is no HTTP") from error
 
 
 class SinkFailed(Exception):
