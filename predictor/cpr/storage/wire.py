@@ -1,7 +1,6 @@
 """HTTP to one server over kept connections: one request, one answer, nothing tried twice.
 
-Over ``http.client``: for what an upload does it is as fast as bare sockets (``benchmarks/upload``), and lays no layer between
-the content in memory and the socket.
+``http.client`` makes the connections, through a proxy where there is one.
 """
 
 from __future__ import annotations
@@ -13,22 +12,19 @@ import socket
 import ssl
 import threading
 import weakref
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
 from typing import TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from cpr.storage.base import Sink, Stopped
+from cpr.storage.http1 import BadAnswer, Reading, send
 
 _CONNECT_SECONDS = 10.0
 _MOST_BYTES = 64 << 20
 """Of an answer that is kept in memory."""
-_BLOCK = 1 << 20
-_SENT_BLOCK = 1 << 18
-"""The silence of a server is counted anew after each: a part may take long on a slow line."""
 
 Body: TypeAlias = "bytes | tuple[bytes, ...] | None"
 """Content, or pieces of it that are sent one after the other."""
@@ -44,14 +40,14 @@ class BrokenWire(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status`` and ``headers`` as they came, ``body`` empty where a sink took it."""
+    """``status`` as it came, ``headers`` by their names in lower case, ``body`` empty where a sink took it."""
 
     status: int
-    headers: Message
+    headers: Mapping[str, str]
     body: bytes
 
     def header(self, name: str) -> str:
-        return self.headers.get(name) or ""
+        return self.headers.get(name.lower(), "")
 
 
 class Wire:
@@ -93,13 +89,15 @@ class Wire:
         whole = False
         try:
             try:
-                self._send(connection, method, target, headers, body)
-                response = connection.getresponse()
-                content = _read(response, sink if response.status in (200, 206) else None)
-                whole = response.isclosed() and not response.will_close
-            except (OSError, http.client.HTTPException) as error:
+                connected = self._connected(connection)
+                pieces = (body,) if isinstance(body, bytes) else body
+                send(connected, method, self._written(target), {"Host": self.netloc, **headers}, pieces)
+                reading = Reading(connected, method)
+                content = _read(reading, sink if reading.status in (200, 206) else None)
+                whole = reading.reusable
+            except (OSError, BadAnswer, http.client.HTTPException) as error:
                 raise self._broken(error, kept=not fresh) from error
-            return Answer(response.status, response.headers, content)
+            return Answer(reading.status, reading.headers, content)
         finally:
             self._give_back(connection, whole)
 
@@ -145,66 +143,39 @@ class Wire:
             connection.set_tunnel(self.host, self._port)
         return connection
 
-    def _send(
-        self, connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body
-    ) -> None:
+    def _connected(self, connection: http.client.HTTPConnection) -> socket.socket:
         if connection.sock is None:
             connection.connect()
             connection.sock.settimeout(self._silence_seconds)  # type: ignore[attr-defined]
-        absolute = f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
-        try:
-            if body is None:
-                connection.request(method, absolute, None, {"Host": self.netloc, **headers})
-            else:
-                pieces = (body,) if isinstance(body, bytes) else body
-                length = str(sum(map(len, pieces)))
-                connection.request(
-                    method, absolute, _blocks(pieces), {"Host": self.netloc, "Content-Length": length, **headers}
-                )
-        except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses what it has not read yet has said why before it closed.
-            if body is None or connection.sock is None:
-                raise
+        connected: socket.socket = connection.sock
+        return connected
+
+    def _written(self, target: str) -> str:
+        """A proxy of plain HTTP is told the whole address."""
+        return f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
 
     def _broken(self, error: Exception, kept: bool) -> Exception:
         if self.stopped.is_set():
             return Stopped()
         if isinstance(error, TimeoutError):  # the connection stood
             return BrokenWire("no answer in time")
-        if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | http.client.BadStatusLine):
-            return BrokenWire("it broke off its answer", kept)
         return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, kept)
 
 
-def _blocks(pieces: tuple[bytes, ...]) -> Iterator[memoryview]:
-    if sum(map(len, pieces)) <= _SENT_BLOCK:
-        pieces = (b"".join(pieces),)
-    for piece in pieces:
-        view = memoryview(piece)
-        for start in range(0, len(piece), _SENT_BLOCK):
-            yield view[start : start + _SENT_BLOCK]
-
-
-def _read(response: http.client.HTTPResponse, sink: Sink | None) -> bytes:
+def _read(reading: Reading, sink: Sink | None) -> bytes:
     if sink is None:
-        content = _block(response, _MOST_BYTES)
-    else:
         content = b""
-        while block := _block(response, _BLOCK):
-            try:
-                sink.write(block)
-            except OSError as error:
-                raise SinkFailed(error) from error
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    return content
-
-
-def _block(response: http.client.HTTPResponse, most: int) -> bytes:
-    try:
-        return response.read(most if response.length is None else min(most, response.length))
-    except ValueError as error:  # a chunk of a negative length
-        raise http.client.HTTPException("its answer is no HTTP") from error
+        for block in reading.blocks():
+            content += block
+            if len(content) > _MOST_BYTES:
+                raise BadAnswer("its answer has no end")
+        return content
+    for block in reading.blocks():
+        try:
+            sink.write(block)
+        except OSError as error:
+            raise SinkFailed(error) from error
+    return b""
 
 
 class SinkFailed(Exception):
