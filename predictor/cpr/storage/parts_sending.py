@@ -128,9 +128,8 @@ class _Transfer:
                     size += len(content)
                     if len(content) != wanted:
                         raise NotAsListed(size, sha256.hexdigest())
-                    crc32c = google_crc32c.value(content)
-                    kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
-                    future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
+                    kept = number in held and self._is_kept(number, held[number], content)
+                    future = None if kept else self._way.senders.submit(self._send, parts, number, content)
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
@@ -149,7 +148,12 @@ class _Transfer:
         self._settle(wait_for_all=True)
         return {"sha256": sha256.hexdigest(), **hasher.values()}
 
-    def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
+    def _is_kept(self, number: int, token: str, content: bytes) -> bool:
+        """Whether the part that the store holds is this content, as far as the journal tells."""
+        known = self._known.get(number)
+        return known is None or known == (token, google_crc32c.value(content))
+
+    def _send(self, parts: Parts, number: int, content: bytes) -> str:
         """Runs in a sender's thread: the content is given back there, whatever happens."""
         try:
             for attempt in range(_TRIES):
@@ -161,7 +165,7 @@ class _Transfer:
                         raise
         finally:
             self._way.budget.give_back(len(content))
-        self._way.journal.part(self._name, number, token, crc32c)
+        self._way.journal.part(self._name, number, token, google_crc32c.value(content))
         return token
 
     def _settle(self, wait_for_all: bool) -> None:

@@ -1,7 +1,6 @@
 """HTTP to one server over kept connections: one request, one answer, nothing tried twice.
 
-Over ``http.client``: for what an upload does it is as fast as bare sockets (``benchmarks/upload``), and lays no layer between
-the content in memory and the socket.
+``http.client`` makes the connections, through a proxy where there is one.
 """
 
 from __future__ import annotations
@@ -16,19 +15,18 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
 from typing import TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from cpr.storage.base import Sink, Stopped
+from cpr.storage.http1 import BadAnswer, Reading, send
 
 _CONNECT_SECONDS = 10.0
 _SILENCE_SECONDS = 60.0
 """How long a server may say nothing."""
 _MOST_BYTES = 64 << 20
 """Of an answer that is kept in memory."""
-_BLOCK = 1 << 20
 
 Body: TypeAlias = "bytes | None"
 
@@ -43,14 +41,14 @@ class BrokenWire(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status`` and ``headers`` as they came, ``body`` empty where a sink took it."""
+    """``status`` as it came, ``headers`` by their names in lower case, ``body`` empty where a sink took it."""
 
     status: int
-    headers: Message
+    headers: Mapping[str, str]
     body: bytes
 
     def header(self, name: str) -> str:
-        return self.headers.get(name) or ""
+        return self.headers.get(name.lower(), "")
 
 
 class Wire:
@@ -90,12 +88,12 @@ class Wire:
         try:
             try:
                 self._send(connection, method, target, headers, body)
-                response = connection.getresponse()
-                content = _read(response, sink if response.status in (200, 206) else None)
-                whole = not response.will_close
-            except (OSError, http.client.HTTPException) as error:
+                reading = Reading(connection.sock, method)
+                content = _read(reading, sink if reading.status in (200, 206) else None)
+                whole = reading.reusable
+            except (OSError, ValueError, BadAnswer, http.client.HTTPException) as error:
                 raise self._broken(error, fresh) from error
-            return Answer(response.status, response.headers, content)
+            return Answer(reading.status, reading.headers, content)
         finally:
             self._give_back(connection, whole)
 
@@ -149,10 +147,10 @@ class Wire:
             connection.sock.settimeout(self._silence_seconds)  # type: ignore[attr-defined]
         absolute = f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
         try:
-            connection.request(method, absolute, body, {"Host": self.netloc, **headers})
+            send(connection.sock, method, absolute, {"Host": self.netloc, **headers}, body)
         except (BrokenPipeError, ConnectionResetError):
             # A server that refuses what it has not read yet has said why before it closed.
-            if body is None or connection.sock is None:
+            if body is None:
                 raise
 
     def _broken(self, error: Exception, fresh: bool) -> Exception:
@@ -160,22 +158,22 @@ class Wire:
             return Stopped()
         if isinstance(error, TimeoutError):
             return BrokenWire("no answer in time", fresh)
-        if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | http.client.BadStatusLine):
-            return BrokenWire("it broke off its answer", fresh)
         return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, fresh)
 
 
-def _read(response: http.client.HTTPResponse, sink: Sink | None) -> bytes:
-    if sink is None:
-        return response.read(_MOST_BYTES) if response.length is None else response.read()
-    while block := response.read(_BLOCK):
-        try:
-            sink.write(block)
-        except OSError as error:
-            raise SinkFailed(error) from error
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
-    return b""
+def _read(reading: Reading, sink: Sink | None) -> bytes:
+    kept = bytearray()
+    for block in reading.blocks():
+        if sink is not None:
+            try:
+                sink.write(block)
+            except OSError as error:
+                raise SinkFailed(error) from error
+        elif len(kept) + len(block) <= _MOST_BYTES:
+            kept += block
+        else:
+            raise BadAnswer("its answer is too long")
+    return bytes(kept)
 
 
 class SinkFailed(Exception):
