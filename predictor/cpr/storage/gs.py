@@ -317,7 +317,7 @@ class GoogleStorage(Bucket):
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
 
 
-def _part_matches(answer: Answer, content: bytes) -> bool:
+def _part_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
     """Whether the CRC32C that the server reports for a part is that of its content."""
     found = [text.partition("=")[2] for text in answer.header("x-goog-hash").split(",") if text.strip().startswith("crc32c=")]
     return not found or found[0].strip() == base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()

@@ -31,12 +31,12 @@ class Dialect:
     """In what the servers differ.
 
     ``begin`` are the headers that open an upload, ``part`` those of a part with its content; ``check`` compares the answer to a
-    part with the content and gives false where they differ.
+    part with the content, or with those headers, and gives false where they differ.
     """
 
     begin: Mapping[str, str]
     part: Callable[[bytes], Mapping[str, str]]
-    check: Callable[[Answer, bytes], bool]
+    check: Callable[[Answer, bytes, Mapping[str, str]], bool]
 
 
 class Multipart:
@@ -71,10 +71,11 @@ class Multipart:
 
     def send(self, number: int, content: bytes) -> str:
         query = f"partNumber={number + 1}&{self._query}"
-        answer = self._ask("PUT", query, self._dialect.part(content), content)
+        headers = self._dialect.part(content)
+        answer = self._ask("PUT", query, headers, content)
         if answer.status == _GONE:
             raise SessionLost
-        if not self._dialect.check(answer, content):
+        if not self._dialect.check(answer, content, headers):
             raise ChecksumError(
                 f"{self._uri} was damaged on its way: the checksum of part {number + 1} differs.",
                 "Run it again; suspect a proxy or the network.",
@@ -151,10 +152,10 @@ def text_of(element: ElementTree.Element, name: str) -> str:
     return element.findtext(f"{{*}}{name}") or ""
 
 
-def md5_matches(answer: Answer, content: bytes) -> bool:
-    """Whether the ETag is the MD5 of the content; one that is no MD5 says nothing."""
+def md5_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
+    """Whether the ETag is the MD5 that was sent beside the content; one that is no MD5 says nothing."""
     etag = answer.header("ETag").strip('"').lower()
-    return not _MD5.fullmatch(etag) or etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return not _MD5.fullmatch(etag) or etag == base64.b64decode(headers["Content-MD5"]).hex()
 
 
 def content_md5(content: bytes) -> Mapping[str, str]:

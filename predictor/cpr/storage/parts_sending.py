@@ -145,9 +145,8 @@ class _Transfer:
                         raise NotAsListed(size, sha256.hexdigest())
                     if size == self._size:  # a session makes the object as it gets the last part
                         self._check(file, sha256.hexdigest())
-                    crc32c = google_crc32c.value(content)
-                    kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
-                    future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
+                    kept = number in held and self._is_kept(number, held[number], content)
+                    future = None if kept else self._way.senders.submit(self._send, parts, number, content)
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
@@ -166,7 +165,12 @@ class _Transfer:
         if file.read(1) or sha256 != self._sha256:
             raise NotAsListed(self._path.stat().st_size, sha256)
 
-    def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
+    def _is_kept(self, number: int, token: str, content: bytes) -> bool:
+        """Whether the part that the store holds is this content. Of what the journal does not tell, only a session's is."""
+        known = self._known.get(number)
+        return token == "" if known is None else known == (token, google_crc32c.value(content))
+
+    def _send(self, parts: Parts, number: int, content: bytes) -> str:
         """Runs in a sender's thread: the content is given back there, whatever happens."""
         try:
             for attempt in range(_TRIES):
@@ -178,7 +182,7 @@ class _Transfer:
                         raise
         finally:
             self._way.budget.give_back(len(content))
-        self._way.journal.part(self._name, number, token, crc32c)
+        self._way.journal.part(self._name, number, token, google_crc32c.value(content))
         return token
 
     def _settle(self, wait_for_all: bool) -> None:

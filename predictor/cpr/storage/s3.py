@@ -300,7 +300,7 @@ class S3Storage(Bucket):
 
 
 _AMAZON_PARTS = Dialect(
-    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda answer, content: True
+    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda *part: True
 )
 """Amazon's own servers compare a part with the checksum beside it, and add them up to the whole's."""
 _OTHER_PARTS = Dialect({}, content_md5, md5_matches)
