@@ -280,6 +280,10 @@ def read(storage: Storage, name: str, limit: int) -> bytes | None:
     return buffer.getvalue() if storage.download(name, buffer, limit) else None
 
 
+NOT_UNDERSTOOD = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading an answer raises that is not what a store writes."""
+
+
 def check_name(name: str, uri: str) -> None:
     """Refuse what no bucket can hold. UTF-8, 1 to 1024 bytes, no line break: the object naming rules of both GCS and S3."""
     try:

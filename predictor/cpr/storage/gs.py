@@ -8,6 +8,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import secrets
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -20,6 +21,7 @@ from google.auth import exceptions as auth
 
 from cpr.errors import ChecksumError, StorageError
 from cpr.storage.base import (
+    NOT_UNDERSTOOD,
     Bucket,
     Fingerprint,
     Hasher,
@@ -33,12 +35,13 @@ from cpr.storage.base import (
 )
 from cpr.storage.gs_sign import bearer, nobody
 from cpr.storage.location import Location
-from cpr.storage.multipart import Dialect, Multipart
-from cpr.storage.resumable import Resumable
+from cpr.storage.multipart import Dialect, Multipart, tells_of_parts
+from cpr.storage.resumable import STATUSES, Resumable
 from cpr.storage.service import Service, Unreachable
 from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
 
 _HOST = "https://storage.googleapis.com"
+_PRINTABLE = re.compile(r"[!-~]+")
 _FIELDS = "name,size,crc32c,updated,metadata"
 
 
@@ -96,22 +99,31 @@ class GoogleStorage(Bucket):
         if publisher:
             document["metadata"] = {"publisher": publisher}
         kind, body = _related(document, content)
-        query = {"uploadType": "multipart", "fields": _FIELDS, **({"ifGenerationMatch": "0"} if create_only else {})}
+        # The name is in the body, too, as some emulators look for it there alone; no checksum covers it, so it is compared.
+        query = {"uploadType": "multipart", "fields": _FIELDS, "name": name}
+        if create_only:
+            query["ifGenerationMatch"] = "0"
         with self._explained(name):
             answer = self._service.move("POST", f"{self._upload}?{urlencode(query)}", {"Content-Type": kind}, body)
         if answer.status == 412 and create_only:
             return None
         if answer.status == 400 and any(word in answer.body.lower() for word in (b"crc32c", b"checksum")):
             raise _damaged(self.uri(name))
-        return _stored(self._document(answer, name))
+        if self._document(answer, name).get("name") != name:
+            raise _damaged(self.uri(name))
+        return self._resource(answer, name)
 
     def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
         check_name(name, self.uri(""))
         if session is None:
             return self._multipart(name, size, part) or self._resumable(name, size, part)
-        if session.startswith(("http://", "https://")):
+        if not _PRINTABLE.fullmatch(session):
+            return None
+        if "://" in session:
+            if not self._is_ours(session):
+                return None
             resumable = Resumable(self._to_session(name, session), lambda: self.stat(name), size, part, session)
-            return None if not self._is_ours(session) or resumable.stale() else resumable
+            return None if resumable.stale() else resumable
         found = Multipart(self._to_object(name), _XML, lambda: self.stat(name), self.uri(name), size, part, session)
         return None if found.stale() else found
 
@@ -125,15 +137,16 @@ class GoogleStorage(Bucket):
             if answer.status in (400, 404, 405, 501):
                 return None  # gone meanwhile, or a server that cannot: the content is sent then
             document = self._document(answer, name)
-            if document.get("done", True):
-                return _stored(document["resource"])
-            token = str(document["rewriteToken"])
+            with self._understood(name):
+                if document.get("done", True):
+                    return _stored(document["resource"])
+                token = str(document["rewriteToken"])
 
     def stat(self, name: str) -> Stored | None:
         check_name(name, self.uri(""))
         with self._explained(name):
             answer = self._service.ask("GET", f"{self._objects}/{quote(name, safe='')}?fields={_FIELDS}")
-        return None if self._is_missing(answer) else _stored(self._document(answer, name))
+        return None if self._is_missing(answer) else self._resource(answer, name)
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
@@ -153,13 +166,15 @@ class GoogleStorage(Bucket):
 
     def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
         for page in self._pages({"prefix": prefix, "fields": "items(name,size,crc32c,updated),nextPageToken"}):
-            for item in page.get("items", ()):
-                yield item["name"], _stored(item)
+            with self._understood(""):
+                found = [(str(item["name"]), _stored(item)) for item in page.get("items", ())]
+            yield from found
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         found: list[str] = []
         for page in self._pages({"prefix": prefix, "delimiter": "/", "fields": "prefixes,nextPageToken"}):
-            found += [name[len(prefix) : -1] for name in page.get("prefixes", ())]
+            with self._understood(""):
+                found += [str(name)[len(prefix) : -1] for name in page.get("prefixes", ())]
         return tuple(sorted(found))
 
     def delete(self, name: str) -> None:
@@ -174,9 +189,10 @@ class GoogleStorage(Bucket):
                 answer = self._service.ask("GET", f"{self._objects}?{urlencode(query)}")
             page = self._document(answer, "")
             yield page
-            if not page.get("nextPageToken"):
+            following = str(page.get("nextPageToken") or "")
+            if following in ("", query.get("pageToken")):
                 return
-            query = {**query, "pageToken": page["nextPageToken"]}
+            query = {**query, "pageToken": following}
 
     def _multipart(self, name: str, size: int, part: int) -> Parts | None:
         """``None`` where the server, or the role of whoever asks, does not allow it: a session may be allowed all the same."""
@@ -186,7 +202,7 @@ class GoogleStorage(Bucket):
             return None
 
     def _resumable(self, name: str, size: int, part: int) -> Parts:
-        query = urlencode({"uploadType": "resumable", "fields": _FIELDS})
+        query = urlencode({"uploadType": "resumable", "fields": _FIELDS, "name": name})
         body = json.dumps({"name": name}).encode()
         headers = {"Content-Type": "application/json", "X-Upload-Content-Length": str(size)}
         with self._explained(name):
@@ -202,7 +218,7 @@ class GoogleStorage(Bucket):
         def ask(method: str, query: str, headers: Mapping[str, str], body: Body) -> Answer:
             with self._explained(name):
                 answer = self._service.move(method, f"{target}?{query}", headers, body)
-            return answer if answer.status == 404 and "uploadId=" in query else self._good(answer, name)
+            return answer if tells_of_parts(method, query, answer) else self._good(answer, name)
 
         return ask
 
@@ -212,26 +228,37 @@ class GoogleStorage(Bucket):
 
         def put(method: str, headers: Mapping[str, str], body: Body) -> Answer:
             with self._explained(name):
-                return self._service.move(method, target, headers, body)
+                answer = self._service.move(method, target, headers, body)
+            return answer if answer.status in STATUSES else self._good(answer, name)
 
         return put
 
     def _is_ours(self, session: str) -> bool:
         """A session is at the server that is asked; nobody else gets the token."""
-        return urlsplit(session).netloc.rpartition("@")[2] == self._service.wire.netloc
+        try:
+            return urlsplit(session).netloc == self._service.wire.netloc
+        except ValueError:
+            return False
 
     def _document(self, answer: Answer, name: str) -> dict[str, Any]:
+        with self._understood(name):
+            return dict(json.loads(self._good(answer, name).body))
+
+    def _resource(self, answer: Answer, name: str) -> Stored:
+        document = self._document(answer, name)
+        with self._understood(name):
+            return _stored(document)
+
+    @contextmanager
+    def _understood(self, name: str) -> Iterator[None]:
         try:
-            document = json.loads(self._good(answer, name).body)
-        except ValueError:
-            document = None
-        if not isinstance(document, dict):
+            yield
+        except NOT_UNDERSTOOD as error:
             raise StorageError(
-                f"gs://{self._bucket} answered with something else than JSON.",
+                f"gs://{self._bucket} answered with something else than the JSON of Google Cloud Storage.",
                 "Check STORAGE_EMULATOR_HOST or the endpoint if set, and any proxy.",
                 self.uri(name),
-            )
-        return document
+            ) from error
 
     def _good(self, answer: Answer, name: str) -> Answer:
         if answer.status >= 300:
@@ -290,10 +317,10 @@ class GoogleStorage(Bucket):
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
 
 
-def _part_matches(answer: Answer, content: bytes) -> bool:
+def _part_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
     """Whether the CRC32C that the server reports for a part is that of its content."""
     found = [text.partition("=")[2] for text in answer.header("x-goog-hash").split(",") if text.strip().startswith("crc32c=")]
-    return not found or base64.b64decode(found[0]) == google_crc32c.value(content).to_bytes(4, "big")
+    return not found or found[0].strip() == base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
 
 
 _XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda content: {}, _part_matches)
@@ -311,17 +338,17 @@ def _stored(document: Mapping[str, Any]) -> Stored:
     return Stored(int(document.get("size") or 0), checksums, updated, publisher)
 
 
-def _related(document: Mapping[str, Any], content: bytes) -> tuple[str, bytes]:
+def _related(document: Mapping[str, Any], content: bytes) -> tuple[str, tuple[bytes, ...]]:
     """Content type and body of an upload in one request: the metadata, then the content."""
     mark = secrets.token_hex(16)
     head = f"--{mark}\r\nContent-Type: application/json; charset=UTF-8\r\n\r\n{json.dumps(document)}\r\n--{mark}\r\n"
     start = head.encode() + b"Content-Type: application/octet-stream\r\n\r\n"
-    return f'multipart/related; boundary="{mark}"', b"".join([start, content, f"\r\n--{mark}--\r\n".encode()])
+    return f'multipart/related; boundary="{mark}"', (start, content, f"\r\n--{mark}--\r\n".encode())
 
 
 def _damaged(uri: str) -> ChecksumError:
     return ChecksumError(
-        f"{uri} was damaged on its way: its CRC32C differs.", "Run it again; suspect a proxy or the network.", uri
+        f"{uri} was damaged on its way: its CRC32C or its name differs.", "Run it again; suspect a proxy or the network.", uri
     )
 
 
@@ -330,7 +357,7 @@ def _reason(answer: Answer) -> str:
     try:
         said = json.loads(answer.body)["error"]
         text = str(said["message"] if isinstance(said, dict) else said)
-    except (ValueError, KeyError, TypeError):
+    except NOT_UNDERSTOOD:
         text = answer.body[:300].decode("utf-8", "replace")
     return _short(f"{answer.status} {text}")
 

@@ -91,12 +91,15 @@ class LocalStorage(Bucket):
 
     def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
         path = self._path(name)
-        beside = path.with_name(f".{secrets.token_hex(8)}.part") if session is None else self._path(session)
+        leaf = f".{secrets.token_hex(8)}.part" if session is None else session.rpartition("/")[2]
+        if not _BESIDE.fullmatch(leaf):
+            return None
+        beside = path.with_name(leaf)
         with self._explained(name):
             if session is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 beside.touch(exist_ok=False)
-            elif beside.parent != path.parent or not _BESIDE.fullmatch(beside.name) or not beside.is_file():
+            elif not beside.is_file():
                 return None
         relative = beside.relative_to(self._root).as_posix()
         return FileParts(path, beside, relative, size, part, lambda: self.stat(name), lambda: self._explained(name))

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
-from cpr.errors import ChecksumError
+from cpr.errors import ChecksumError, StorageError
 from cpr.storage.base import Fingerprint, Parts, Storage, Stored, part_count
 from cpr.storage.budget import Budget
 from cpr.storage.journal import Journal
@@ -54,7 +55,8 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
     """Send the file, or what is missing of it, and put it together.
 
     ``NotAsListed`` where it is another one than ``size`` and ``sha256`` say, ``OSError`` where it cannot be read: then nothing
-    is put together. ``tell`` is called with the bytes of each part once the store has it.
+    is put together. ``StorageError`` where the store forgets it again and again. ``tell`` is called with the bytes of each part
+    once the store has it.
     """
     for _ in range(_TRIES):
         transfer = _Transfer(way, name, path, size, sha256, tell)
@@ -63,7 +65,20 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
         except SessionLost:
             transfer.take_back()
             way.journal.forget(name)
-    return Sent(Fingerprint(size, sha256, {}), None, 0, 0)
+    raise StorageError(
+        f"{way.storage.uri(name)} was begun {_TRIES} times, and the store forgot it each time.",
+        "Run it again; what is there already is kept.",
+        way.storage.uri(name),
+    )
+
+
+def abort_sessions(storage: Storage, journal: Journal, sizes: Mapping[str, int]) -> None:
+    """Let the store forget what is under way. ``sizes`` maps the names of objects to the bytes that they were to have."""
+    for name, session in list(journal.sessions.items()):
+        parts = storage.parts(name, sizes[name], session.part, session.id) if name in sizes else None
+        if parts is not None:
+            parts.abort()
+        journal.forget(name)
 
 
 class _Transfer:
@@ -128,9 +143,10 @@ class _Transfer:
                     size += len(content)
                     if len(content) != wanted:
                         raise NotAsListed(size, sha256.hexdigest())
-                    crc32c = google_crc32c.value(content)
-                    kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
-                    future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
+                    if size == self._size:  # a session makes the object as it gets the last part
+                        self._check(file, sha256.hexdigest())
+                    kept = number in held and self._is_kept(number, held[number], content)
+                    future = None if kept else self._way.senders.submit(self._send, parts, number, content)
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
@@ -142,14 +158,19 @@ class _Transfer:
                 else:
                     self._pending[future] = number
                 self._settle(wait_for_all=parts.in_order)
-            if file.read(1):
-                raise NotAsListed(self._path.stat().st_size, sha256.hexdigest())
-        if sha256.hexdigest() != self._sha256:
-            raise NotAsListed(size, sha256.hexdigest())
         self._settle(wait_for_all=True)
         return {"sha256": sha256.hexdigest(), **hasher.values()}
 
-    def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
+    def _check(self, file: BinaryIO, sha256: str) -> None:
+        if file.read(1) or sha256 != self._sha256:
+            raise NotAsListed(self._path.stat().st_size, sha256)
+
+    def _is_kept(self, number: int, token: str, content: bytes) -> bool:
+        """Whether the part that the store holds is this content. Of what the journal does not tell, only a session's is."""
+        known = self._known.get(number)
+        return token == "" if known is None else known == (token, google_crc32c.value(content))
+
+    def _send(self, parts: Parts, number: int, content: bytes) -> str:
         """Runs in a sender's thread: the content is given back there, whatever happens."""
         try:
             for attempt in range(_TRIES):
@@ -161,7 +182,7 @@ class _Transfer:
                         raise
         finally:
             self._way.budget.give_back(len(content))
-        self._way.journal.part(self._name, number, token, crc32c)
+        self._way.journal.part(self._name, number, token, google_crc32c.value(content))
         return token
 
     def _settle(self, wait_for_all: bool) -> None:

@@ -14,7 +14,11 @@ from cpr.storage.multipart import SessionLost
 from cpr.storage.wire import Answer, Body
 
 Put: TypeAlias = Callable[[str, Mapping[str, str], Body], Answer]
-"""Headers and body to the session: method, headers, body."""
+"""To the session: method, headers, body. An answer whose status is one of ``STATUSES``."""
+
+STATUSES = frozenset({200, 201, 308, 400, 404, 410, 412, 499})
+"""What a session answers about itself; 499 is that it is cancelled
+(https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload)."""
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
 _MORE = 308

@@ -21,9 +21,21 @@ from urllib.parse import quote, unquote, urlencode
 from botocore import exceptions as boto
 
 from cpr.errors import ChecksumError, StorageError
-from cpr.storage.base import Bucket, Fingerprint, Hasher, LimitedSink, Parts, Sink, Stored, TooLong, check_name, too_long
+from cpr.storage.base import (
+    NOT_UNDERSTOOD,
+    Bucket,
+    Fingerprint,
+    Hasher,
+    LimitedSink,
+    Parts,
+    Sink,
+    Stored,
+    TooLong,
+    check_name,
+    too_long,
+)
 from cpr.storage.location import Location
-from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32_header, md5_matches, parse, text_of
+from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32_header, md5_matches, parse, tells_of_parts, text_of
 from cpr.storage.s3_sign import Account
 from cpr.storage.service import Service, Unreachable
 from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
@@ -114,7 +126,7 @@ class S3Storage(Bucket):
         # 409 where two conditional writes meet: one of them is about to be there.
         if create_only and answer.status in (409, 412):
             return None
-        return _stored(self._good(answer, name), expected.size)
+        return self._reported(answer, name, expected.size)
 
     def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
         check_name(name, self.uri(""))
@@ -122,16 +134,14 @@ class S3Storage(Bucket):
         def ask(method: str, query: str, headers: Mapping[str, str], body: Body) -> Answer:
             with self._explained(name):
                 answer = self._service.move(method, f"{self._target(name)}?{query}", headers, body)
-            return answer if answer.status == 404 and "uploadId=" in query else self._good(answer, name)
+            return answer if tells_of_parts(method, query, answer) else self._good(answer, name)
 
         rest = (ask, self._parts, lambda: self.stat(name), self.uri(name), size, part)
         if session is None:
-            try:
+            with self._understood(name):
                 return Multipart.begin(*rest)
-            except ValueError as error:
-                raise self._odd(error, name) from None
         found = Multipart(*rest, session)
-        return None if found.stale() else found
+        return None if not session.isascii() or found.stale() else found
 
     def copy(self, source: str, name: str) -> Stored | None:
         found = self.stat(source)
@@ -153,7 +163,7 @@ class S3Storage(Bucket):
             answer = self._service.ask("HEAD", self._target(name), headers)
         if answer.status == 404:
             return None
-        return _stored(self._good(answer, name), int(answer.header("Content-Length") or 0))
+        return self._reported(answer, name)
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
@@ -171,9 +181,9 @@ class S3Storage(Bucket):
 
     def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
         for page in self._pages({"list-type": "2", "prefix": prefix, "encoding-type": "url"}):
-            for item in page.iterfind("{*}Contents"):
-                etag = {"etag": text_of(item, "ETag").strip('"').lower()}
-                yield unquote(text_of(item, "Key").replace("+", " ")), Stored(int(text_of(item, "Size") or 0), etag)
+            with self._understood(""):
+                found = [_listed(item) for item in page.iterfind("{*}Contents")]
+            yield from found
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         found: list[str] = []
@@ -195,15 +205,19 @@ class S3Storage(Bucket):
         while True:
             with self._explained(""):
                 answer = self._service.ask("GET", f"{self._path or '/'}?{urlencode(query, quote_via=quote)}")
-            try:
+            with self._understood(""):
                 page = parse(self._good(answer, "").body)
-            except ValueError as error:
-                raise self._odd(error, "") from None
             yield page
             following = text_of(page, "NextContinuationToken")
-            if text_of(page, "IsTruncated") != "true" or not following:
+            if text_of(page, "IsTruncated") != "true" or following in ("", query.get("continuation-token")):
                 return
             query = {**query, "continuation-token": following}
+
+    def _reported(self, answer: Answer, name: str, size: int | None = None) -> Stored:
+        """What a good answer to PUT or HEAD tells; the ``size`` of what was put is not told."""
+        self._good(answer, name)
+        with self._understood(name):
+            return _stored(answer, int(answer.header("Content-Length") or 0) if size is None else size)
 
     def _good(self, answer: Answer, name: str) -> Answer:
         if answer.status >= 300:
@@ -236,12 +250,16 @@ class S3Storage(Bucket):
         except SinkFailed as failure:
             raise failure.error from failure
 
-    def _odd(self, error: ValueError, name: str) -> StorageError:
-        return StorageError(
-            f"s3://{self._bucket} cannot be understood: {error}.",
-            "Check AWS_ENDPOINT_URL or the endpoint if set, and any proxy.",
-            self.uri(name),
-        )
+    @contextmanager
+    def _understood(self, name: str) -> Iterator[None]:
+        try:
+            yield
+        except NOT_UNDERSTOOD as error:
+            raise StorageError(
+                f"s3://{self._bucket} answered with something else than S3 does: {_short(str(error))}.",
+                "Check AWS_ENDPOINT_URL or the endpoint if set, and any proxy.",
+                self.uri(name),
+            ) from error
 
     def _refusal(self, answer: Answer, name: str) -> StorageError:
         uri, bucket, code, detail = self.uri(name), f"s3://{self._bucket}", _code(answer), _reason(answer)
@@ -282,7 +300,7 @@ class S3Storage(Bucket):
 
 
 _AMAZON_PARTS = Dialect(
-    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda answer, content: True
+    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda *part: True
 )
 """Amazon's own servers compare a part with the checksum beside it, and add them up to the whole's."""
 _OTHER_PARTS = Dialect({}, content_md5, md5_matches)
@@ -302,9 +320,14 @@ def _stored(answer: Answer, size: int) -> Stored:
                 checksums[name] = value.hex()
     try:
         updated = parsedate_to_datetime(answer.header("Last-Modified")).timestamp()
-    except ValueError:
+    except (OverflowError, TypeError, ValueError):
         updated = None
     return Stored(size, checksums, updated, unquote(answer.header("x-amz-meta-publisher")))
+
+
+def _listed(item: Any) -> tuple[str, Stored]:
+    etag = text_of(item, "ETag").strip('"').lower()
+    return unquote(text_of(item, "Key").replace("+", " ")), Stored(int(text_of(item, "Size") or 0), {"etag": etag})
 
 
 def _code(answer: Answer) -> str:
