@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 from cpr.errors import MissingExtra
@@ -50,6 +51,43 @@ def parsed_text(text: str, message: Any) -> Any:
         return text_format.Parse(text, message)
     except text_format.ParseError as error:
         raise ValueError(str(error)) from None
+
+
+def checkpoint_state(folder: Path) -> str | None:
+    """The path of the last checkpoint of a training, as it noted it; it may be another machine's."""
+    state = tensorflow().train.get_checkpoint_state(str(folder))
+    return None if state is None else str(state.model_checkpoint_path)
+
+
+def scalars(files: Iterable[Path], tag: str) -> tuple[dict[int, float], set[str]]:
+    """The values of a scalar in event files, by step, the last one written of each; and the tags of all scalars there.
+
+    ``tag`` may be the last part of the written one (``loss`` for ``validation/loss``, ``epoch_loss``). A file that is cut short
+    counts as far as it goes.
+    """
+    with quiet() as tf:
+        values: dict[int, float] = {}
+        tags: set[str] = set()
+        for file in files:
+            try:
+                for event in tf.compat.v1.train.summary_iterator(str(file)):
+                    for value in event.summary.value:
+                        number = _scalar(tf, value)
+                        if number is not None:
+                            tags.add(value.tag)
+                            if value.tag == tag or value.tag.endswith((f"/{tag}", f"epoch_{tag}")):
+                                values[event.step] = number
+            except tf.errors.DataLossError:
+                continue
+        return values, tags
+
+
+def _scalar(tf: Any, value: Any) -> float | None:
+    if value.HasField("simple_value"):
+        return float(value.simple_value)
+    if value.HasField("tensor") and not value.tensor.tensor_shape.dim and tf.as_dtype(value.tensor.dtype).is_floating:
+        return float(tf.make_ndarray(value.tensor))
+    return None
 
 
 @contextmanager

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from cpr.errors import UsageError
-from cpr.exporting.recognising import CHECKPOINT, GRAPH, KERAS, SAVED_MODEL, recognise
+from cpr.exporting.recognising import CHECKPOINT, FOLDER, GRAPH, KERAS, SAVED_MODEL, recognise
 from cpr.exporting.wanted import Made, Wanted
 
 _LIVE_KERAS, _MODULE = "Keras model in memory", "module in memory"
@@ -19,6 +19,7 @@ _MAKERS = {
     KERAS: ("cpr.exporting.keras_models", "from_file"),
     GRAPH: ("cpr.exporting.graphs", "from_file"),
     CHECKPOINT: ("cpr.exporting.graphs", "from_checkpoint"),
+    FOLDER: ("cpr.exporting.training", "from_folder"),
     _LIVE_KERAS: ("cpr.exporting.keras_models", "from_model"),
     _MODULE: ("cpr.exporting.modules", "from_module"),
 }
