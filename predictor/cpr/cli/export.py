@@ -22,7 +22,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Make a servable SavedModel of what is not one yet, and prove it: it loads by both of TensorFlow's loaders, answers\n"
         "as its source does, and `cpr inspect` has neither error nor warning for it. Otherwise nothing is written.\n"
         "SRC is recognised by its content: a SavedModel whose tags, signature names, input and output names or method names\n"
-        "are wrong or missing; a Keras file; a frozen graph; a checkpoint with its .meta."
+        "are wrong or missing; a Keras file; a frozen graph; a checkpoint with its .meta; a training folder."
     )
     parser.epilog = (
         "examples:\n"
@@ -40,7 +40,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--constant", action="append", default=[], metavar="TENSOR=JSON", help="a value that a tensor of the graph has for good"
     )
     parser.add_argument("--function", metavar="NAME", help="the function to serve, of a SavedModel that has no signature")
-    parser.add_argument("--checkpoint", metavar="PREFIX", help="the weights of the graph, or which of a training folder's")
+    parser.add_argument(
+        "--checkpoint", metavar="PREFIX", help="the weights of the graph; of a training folder a name, newest or best:METRIC"
+    )
     parser.add_argument("--keep-batch", action="store_true", help="leave an outer dimension that is fixed as it is")
     parser.add_argument("--tags", metavar="T", help="tags of the result, with commas between them (default: serve)")
     parser.add_argument("--from-tags", metavar="T", help="tags of the graph to take, where SRC has several")
@@ -50,6 +52,11 @@ def configure(parser: argparse.ArgumentParser) -> None:
             f"--rename-{option}", action="append", default=[], metavar="OLD=NEW", help=f"give the {what} OLD the name NEW"
         )
     parser.add_argument("--method", metavar="M", help="what the signature is for: predict, classify or regress")
+    parser.add_argument(
+        "--add",
+        choices=("classify", "regress"),
+        help="add a signature of this name that parses tf.Example messages",
+    )
     parser.add_argument("--examples", metavar="FILE", help="requests (examples.jsonl) that SRC and DST must answer alike")
     parser.add_argument(
         "--allow", action="append", default=[], metavar="ID", help="a finding of `cpr inspect` that the result may have"
@@ -73,6 +80,7 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
             function=arguments.function,
             keep_batch=arguments.keep_batch,
             method=arguments.method,
+            add=arguments.add,
             examples=arguments.examples,
             allow=arguments.allow,
             overwrite=arguments.overwrite,

@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 from cpr.errors import CprError, ModelError
 from cpr.examples import ATOL, RTOL, Example
@@ -34,10 +34,21 @@ class Comparison:
     refused: tuple[str, ...] = ()
 
 
+class Asked(NamedTuple):
+    """What the signatures are asked beside zeros and ones: the user's examples, and arrays by signature instead of those."""
+
+    examples: tuple[Example, ...]
+    requests: Mapping[str, Mapping[str, Any]]
+
+
 def check(
-    folder: Path, run: Run | None, examples: Iterable[Example], allow: Collection[str]
+    folder: Path,
+    run: Run | None,
+    examples: Iterable[Example],
+    requests: Mapping[str, Mapping[str, Any]],
+    allow: Collection[str],
 ) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
-    """Prove the SavedModel in ``folder``; ``run`` asks its source in the result's names.
+    """Prove the SavedModel in ``folder``; ``run`` asks its source in the result's names, ``requests`` has one for a signature.
 
     Gives what was compared, and the notes of the inspection. ``ModelError`` for one that a loader does not take, whose answers
     differ, or that inspection has an error or a warning for which is not in ``allow``.
@@ -45,10 +56,11 @@ def check(
     found = survey(folder)
     _refuse(found.findings, allow)
     compared: list[Comparison] = []
+    asked = Asked(tuple(examples), requests)
     for model in found.models:
         for graph in model.meta_graphs:
             for loader in LOADERS:
-                compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, tuple(examples))]
+                compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, asked)]
     return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)
 
 
@@ -61,9 +73,7 @@ def _refuse(findings: Iterable[Finding], allow: Collection[str]) -> None:
             raise ModelError(f"Nothing was written: {finding.check}: {finding.message}", remedy, finding.check)
 
 
-def _load_and_ask(
-    folder: Path, tags: tuple[str, ...], loader: str, run: Run | None, examples: tuple[Example, ...]
-) -> list[Comparison]:
+def _load_and_ask(folder: Path, tags: tuple[str, ...], loader: str, run: Run | None, asked: Asked) -> list[Comparison]:
     try:
         model = load_model(folder, tags=tags, loader=loader)
     except CprError as error:
@@ -71,12 +81,12 @@ def _load_and_ask(
             f"Nothing was written: the {loader} loader does not take the result: {error.message}", error.remedy
         ) from None
     with model:
-        return [_ask(model, key, run, examples) for key in model.signatures]
+        return [_ask(model, key, run, asked) for key in model.signatures]
 
 
-def _ask(model: LoadedModel, key: str, run: Run | None, examples: tuple[Example, ...]) -> Comparison:
+def _ask(model: LoadedModel, key: str, run: Run | None, asked: Asked) -> Comparison:
     largest, requests, refused = 0.0, 0, []
-    for name, arrays in _requests(model, key, examples):
+    for name, arrays in _requests(model, key, asked):
         try:
             answered = model.call(arrays, key)
         except CprError as error:
@@ -100,16 +110,19 @@ def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]
         return None
 
 
-def _requests(model: LoadedModel, key: str, examples: tuple[Example, ...]) -> Iterator[tuple[str, dict[str, Any]]]:
+def _requests(model: LoadedModel, key: str, asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
     from cpr.exporting.values import filled, from_rows
 
     signature = model.signatures[key]
-    mine = [each for each in examples if each.request.get("signature_name") in (None, "", key)]
+    mine = [each for each in asked.examples if each.request.get("signature_name") in (None, "", key)]
     for example in mine:
         arrays = from_rows(signature, example.request["instances"])
         if arrays is not None:
             yield f"example {example.line}", arrays
-    yield from filled(signature.inputs)
+    if key in asked.requests:
+        yield "rows as tf.Example", dict(asked.requests[key])
+    else:
+        yield from filled(signature.inputs)
 
 
 def _difference(key: str, name: str, expected: Mapping[str, Any], answered: Mapping[str, Any]) -> float:

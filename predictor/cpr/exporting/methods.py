@@ -11,9 +11,15 @@ from cpr.errors import ModelError, UsageError
 from cpr.exporting.wanted import CLASSIFY, METHODS, REGRESS, listed
 from cpr.saved_model.dtypes import dtype_name
 
-_INPUT = "inputs"
-_OUTPUTS = {CLASSIFY: ("scores", "classes"), REGRESS: ("outputs",)}
-_TYPES = {"scores": ("float32",), "classes": ("string",), "outputs": ("float32",)}
+INPUT = "inputs"
+CHOSEN: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {
+    CLASSIFY: {"scores": ("float32", (2,)), "classes": ("string", (2,))},
+    REGRESS: {"outputs": ("float32", (1, 2))},
+}
+"""The outputs of each, with their type and the ranks that they may have."""
+
+_OUTPUTS = {method: tuple(outputs) for method, outputs in CHOSEN.items()}
+_TYPES = {name: (dtype,) for outputs in CHOSEN.values() for name, (dtype, _) in outputs.items()}
 
 
 def set_method(signature: Any, key: str, method: str) -> tuple[dict[str, str], dict[str, str]]:
@@ -36,11 +42,11 @@ def _inputs(signature: Any, key: str, method: str) -> dict[str, str]:
         taken = listed(f"{name} ({dtype_name(info.dtype)})" for name, info in infos.items())
         raise ModelError(
             f"Requests to {method} hold tf.Example messages, and the signature {key!r} takes {taken}.",
-            "Name a signature that parses them with --signature.",
+            f"Add a signature that parses them: `--add {method}`.",
             key,
         )
     (name,) = infos
-    return {} if name == _INPUT else {name: _INPUT}
+    return {} if name == INPUT else {name: INPUT}
 
 
 def _outputs(signature: Any, key: str, full: str, method: str) -> dict[str, str]:

@@ -51,6 +51,7 @@ def export(
     rename_inputs: Mapping[str, str] | None = None,
     rename_outputs: Mapping[str, str] | None = None,
     method: str | None = None,
+    add: str | None = None,
     checkpoint: str | None = None,
     keep_batch: bool = False,
     examples: Path | str | None = None,
@@ -64,12 +65,13 @@ def export(
     choose a MetaGraph of the source. ``signature`` is the one that ``rename_inputs``, ``rename_outputs`` (old names to new) and
     ``method`` (``predict``, ``classify``, ``regress``) are about; without it renamings are for every signature that has the
     name. ``examples`` is a file of requests (``examples.jsonl``) that source and result must answer alike; zeros and ones are
-    always tried. ``allow`` has ids of findings that the result may have. ``say`` is called with what is going on.
+    always tried. ``add`` is ``classify`` or ``regress``, for a signature of that name beside ``signature``, which parses
+    ``tf.Example`` messages. ``allow`` has ids of findings that the result may have. ``say`` is called with what is going on.
 
     Nothing is written unless the result loads by both of TensorFlow's loaders, answers as its source does where that runs, and
     ``cpr inspect`` has neither error nor warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``MissingExtra``.
     """
-    from cpr.exporting import checking, editing, making
+    from cpr.exporting import checking, editing, examples_parsing, making
     from cpr.saved_model import kinds
     from cpr.saved_model.reader import read_saved_model
 
@@ -97,12 +99,17 @@ def export(
     with filled(target) as folder:
         made: Made = making.make(found, folder, wanted, tell)
         names, changed = editing.edit(folder, wanted)
+        run = None if made.run is None else names.asked(made.run)
+        requests = {}
+        if add is not None:
+            added = examples_parsing.add(folder, add, wanted.rename_signatures.get(signature or "", signature))
+            changed, requests = (*changed, added.note), {added.key: added.request()}
+            run = None if run is None else added.asked(run)
         for note in (*made.notes, *changed):
             tell(note)
         tell("Checking the result: both loaders, every signature, inspection.")
-        run = None if made.run is None else names.asked(made.run)
         allowed = {*allow, *((kinds.UNBATCHED.id,) if keep_batch else ())}
-        compared, findings = checking.check(folder, run, golden, allowed)
+        compared, findings = checking.check(folder, run, golden, requests, allowed)
         model = read_saved_model(folder)
     return Exported(target, found.kind, model._replace(path=target), (*made.notes, *changed), compared, made.why, findings)
 
