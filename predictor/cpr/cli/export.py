@@ -14,7 +14,7 @@ from cpr.errors import UsageError
 from cpr.saved_model.documents import signature_document
 from cpr.steps.export import Exported, export
 
-_PAIRS = ("input", "output", "rename_signature", "rename_input", "rename_output")
+_PAIRS = ("also", "input", "output", "rename_signature", "rename_input", "rename_output")
 
 
 def configure(parser: argparse.ArgumentParser) -> None:
@@ -46,6 +46,13 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--keep-batch", action="store_true", help="leave an outer dimension that is fixed as it is")
     parser.add_argument("--tags", metavar="T", help="tags of the result, with commas between them (default: serve)")
     parser.add_argument("--from-tags", metavar="T", help="tags of the graph to take, where SRC has several")
+    parser.add_argument(
+        "--also",
+        action="append",
+        default=[],
+        metavar="TAGS=SRC",
+        help="the graph of another source, beside that of SRC",
+    )
     parser.add_argument("--signature", metavar="S", help="the signature that the options are about, or a new one's name")
     for option, what in (("signature", "signature"), ("input", "input"), ("output", "output")):
         parser.add_argument(
@@ -65,9 +72,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
 
 
 def run(arguments: argparse.Namespace, console: Console) -> Outcome:
-    renamed: dict[str, Any] = {
-        f"{name}s": _pairs(name, getattr(arguments, name)) for name in _PAIRS if hasattr(arguments, name)
-    }
+    pairs: dict[str, Any] = {f"{name}s": _pairs(name, getattr(arguments, name)) for name in _PAIRS}
+    also = {_tags("--also", tags) or (): source for tags, source in pairs.pop("alsos").items()}
     with without_chatter():
         exported = export(
             arguments.source,
@@ -85,7 +91,8 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
             allow=arguments.allow,
             overwrite=arguments.overwrite,
             say=lambda text: console.note(printable(text)),
-            **renamed,
+            also=also,
+            **pairs,
         )
     return Outcome(_document(exported), _text(exported))
 

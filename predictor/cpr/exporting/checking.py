@@ -42,13 +42,9 @@ class Asked(NamedTuple):
 
 
 def check(
-    folder: Path,
-    run: Run | None,
-    examples: Iterable[Example],
-    requests: Mapping[str, Mapping[str, Any]],
-    allow: Collection[str],
+    folder: Path, runs: Mapping[frozenset[str] | None, Run | None], asked: Asked, allow: Collection[str]
 ) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
-    """Prove the SavedModel in ``folder``; ``run`` asks its source in the result's names, ``requests`` has one for a signature.
+    """Prove the SavedModel in ``folder``; ``runs`` ask its sources in the result's names, by tags, ``None`` for any others.
 
     Gives what was compared, and the notes of the inspection. ``ModelError`` for one that a loader does not take, whose answers
     differ, or that inspection has an error or a warning for which is not in ``allow``.
@@ -56,9 +52,9 @@ def check(
     found = survey(folder)
     _refuse(found.findings, allow)
     compared: list[Comparison] = []
-    asked = Asked(tuple(examples), requests)
     for model in found.models:
         for graph in model.meta_graphs:
+            run = runs.get(frozenset(graph.tags), runs[None])
             for loader in LOADERS:
                 compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, asked)]
     return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)

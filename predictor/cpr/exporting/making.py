@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import importlib
 import os
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -51,7 +50,7 @@ def find(source: Any, function: Any = None) -> Found:
     )
 
 
-def make(found: Found, folder: Path, wanted: Wanted, say: Callable[[str], None]) -> Made:
+def make(found: Found, folder: Path, wanted: Wanted) -> Made:
     """Write a SavedModel of the source into the empty ``folder``."""
     module, name = _MAKERS[found.kind]
     maker = getattr(importlib.import_module(module), name)

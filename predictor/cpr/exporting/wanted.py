@@ -33,6 +33,7 @@ class Wanted:
     rename_inputs: Mapping[str, str] = field(default_factory=dict)
     rename_outputs: Mapping[str, str] = field(default_factory=dict)
     method: str | None = None
+    add: str | None = None
     checkpoint: str | None = None
     keep_batch: bool = False
 

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Callable, Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from cpr.errors import OutputError
-from cpr.exporting.wanted import Made, Wanted
+from cpr.exporting.wanted import Run, Wanted
 from cpr.folders import filled
 
 if TYPE_CHECKING:
+    from cpr.exporting import making
     from cpr.exporting.checking import Comparison
     from cpr.report import Finding
     from cpr.saved_model.reader import SavedModel
@@ -54,6 +56,7 @@ def export(
     add: str | None = None,
     checkpoint: str | None = None,
     keep_batch: bool = False,
+    also: Mapping[Collection[str] | str, Any] | None = None,
     examples: Path | str | None = None,
     allow: Collection[str] = (),
     overwrite: bool = False,
@@ -61,17 +64,27 @@ def export(
 ) -> Exported:
     """Make a servable SavedModel in the folder ``destination``.
 
-    ``source`` is a path: a SavedModel, whose names and tags may be wrong. ``tags`` are those of the result, ``from_tags``
-    choose a MetaGraph of the source. ``signature`` is the one that ``rename_inputs``, ``rename_outputs`` (old names to new) and
-    ``method`` (``predict``, ``classify``, ``regress``) are about; without it renamings are for every signature that has the
-    name. ``examples`` is a file of requests (``examples.jsonl``) that source and result must answer alike; zeros and ones are
-    always tried. ``add`` is ``classify`` or ``regress``, for a signature of that name beside ``signature``, which parses
-    ``tf.Example`` messages. ``allow`` has ids of findings that the result may have. ``say`` is called with what is going on.
+    ``source`` is a path (a SavedModel whose names and tags may be wrong, a Keras file, a frozen graph, a checkpoint of
+    TensorFlow 1, a training folder), or a Keras model or ``tf.Module`` in memory.
+
+    ``inputs`` and ``outputs`` are tensors of a graph by the names that clients will use, ``constants`` values by tensor;
+    for a module ``function`` is the one to serve and ``inputs`` has shape and dtype by argument. ``checkpoint`` are the weights
+    of a graph, or of a training folder a name, ``newest`` or ``best:METRIC``. An outer dimension that is fixed becomes free
+    where that is safe, unless ``keep_batch``.
+
+    ``tags`` are those of the result, ``from_tags`` choose a MetaGraph of the source. ``signature`` is the one that
+    ``rename_inputs``, ``rename_outputs`` (old names to new) and ``method`` (``predict``, ``classify``, ``regress``) are about;
+    without it renamings are for every signature that has the name. ``add`` is ``classify`` or ``regress``, for a signature of
+    that name around ``signature``, which parses ``tf.Example`` messages. ``also`` has further sources by the tags of their
+    graphs, which share the variables.
+
+    ``examples`` is a file of requests (``examples.jsonl``) that source and result must answer alike; zeros, ones and rows that
+    differ are always tried. ``allow`` has ids of findings that the result may have. ``say`` is called with what is going on.
 
     Nothing is written unless the result loads by both of TensorFlow's loaders, answers as its source does where that runs, and
     ``cpr inspect`` has neither error nor warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``MissingExtra``.
     """
-    from cpr.exporting import checking, editing, examples_parsing, making
+    from cpr.exporting import checking, making
     from cpr.saved_model import kinds
     from cpr.saved_model.reader import read_saved_model
 
@@ -89,6 +102,7 @@ def export(
         method=method,
         checkpoint=checkpoint,
         keep_batch=keep_batch,
+        add=add,
     )
     target = Path(destination)
     _check_free(target, overwrite)
@@ -97,21 +111,58 @@ def export(
     found = making.find(source, function)
     tell(f"{found.name} is a {found.kind}.")
     with filled(target) as folder:
-        made: Made = making.make(found, folder, wanted, tell)
-        names, changed = editing.edit(folder, wanted)
-        run = None if made.run is None else names.asked(made.run)
-        requests = {}
-        if add is not None:
-            added = examples_parsing.add(folder, add, wanted.rename_signatures.get(signature or "", signature))
-            changed, requests = (*changed, added.note), {added.key: added.request()}
-            run = None if run is None else added.asked(run)
-        for note in (*made.notes, *changed):
-            tell(note)
+        first = _made(found, folder, wanted, tell)
+        others = _join(folder, also or {}, wanted, tell)
         tell("Checking the result: both loaders, every signature, inspection.")
         allowed = {*allow, *((kinds.UNBATCHED.id,) if keep_batch else ())}
-        compared, findings = checking.check(folder, run, golden, requests, allowed)
+        asked = checking.Asked(golden, first.requests)
+        compared, findings = checking.check(folder, {**others, None: first.run}, asked, allowed)
         model = read_saved_model(folder)
-    return Exported(target, found.kind, model._replace(path=target), (*made.notes, *changed), compared, made.why, findings)
+    return Exported(target, found.kind, model._replace(path=target), first.notes, compared, first.why, findings)
+
+
+class _Ready(NamedTuple):
+    """A SavedModel with its final names: how to ask its source in these, or why not; ``requests`` are for an added signature."""
+
+    notes: tuple[str, ...]
+    run: Run | None
+    why: str
+    requests: Mapping[str, Mapping[str, Any]]
+
+
+def _made(found: making.Found, folder: Path, wanted: Wanted, tell: Say) -> _Ready:
+    """The SavedModel of one source, in ``folder``."""
+    from cpr.exporting import editing, examples_parsing, making
+
+    made = making.make(found, folder, wanted)
+    names, notes = editing.edit(folder, wanted)
+    notes = (*made.notes, *notes)
+    run = None if made.run is None else names.asked(made.run)
+    requests = {}
+    if wanted.add is not None:
+        base = wanted.rename_signatures.get(wanted.signature or "", wanted.signature)
+        added = examples_parsing.add(folder, wanted.add, base)
+        notes, requests = (*notes, added.note), {added.key: added.request()}
+        run = None if run is None else added.asked(run)
+    for note in notes:
+        tell(note)
+    return _Ready(notes, run, made.why, requests)
+
+
+def _join(folder: Path, also: Mapping[Collection[str] | str, Any], wanted: Wanted, tell: Say) -> dict[Any, Run | None]:
+    """Put the graphs of other sources beside the one in ``folder``; by their tags, how to ask the sources."""
+    from cpr.exporting import making, several
+
+    runs: dict[Any, Run | None] = {}
+    for tags, source in also.items():
+        found = making.find(source)
+        words = _words(tags)
+        tell(f"Also, with the tags {','.join(words)}: {found.name}, a {found.kind}.")
+        with tempfile.TemporaryDirectory(prefix="cpr-export-") as place:
+            ready = _made(found, Path(place), replace(wanted, tags=words, from_tags=None), tell)
+            several.join(folder, Path(place))
+        runs[frozenset(words)] = ready.run
+    return runs
 
 
 def _words(given: Collection[str]) -> tuple[str, ...]:
