@@ -56,7 +56,7 @@ def export(
     add: str | None = None,
     checkpoint: str | None = None,
     keep_batch: bool = False,
-    also: Mapping[Collection[str] | str, Any] | None = None,
+    also: Mapping[Any, Any] | None = None,
     examples: Path | str | None = None,
     allow: Collection[str] = (),
     overwrite: bool = False,
@@ -122,7 +122,7 @@ def export(
 
 
 class _Ready(NamedTuple):
-    """A SavedModel with its final names: how to ask its source in these, or why not; ``requests`` are for an added signature."""
+    """A SavedModel with its final names: how to ask its source in these or why not; ``requests`` are for added signatures."""
 
     notes: tuple[str, ...]
     run: Run | None
@@ -149,7 +149,7 @@ def _made(found: making.Found, folder: Path, wanted: Wanted, tell: Say) -> _Read
     return _Ready(notes, run, made.why, requests)
 
 
-def _join(folder: Path, also: Mapping[Collection[str] | str, Any], wanted: Wanted, tell: Say) -> dict[Any, Run | None]:
+def _join(folder: Path, also: Mapping[Any, Any], wanted: Wanted, tell: Say) -> dict[Any, Run | None]:
     """Put the graphs of other sources beside the one in ``folder``; by their tags, how to ask the sources."""
     from cpr.exporting import making, several
 
