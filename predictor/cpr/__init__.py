@@ -29,6 +29,8 @@ if TYPE_CHECKING:
     from cpr.interface import Predictor as Predictor
     from cpr.interface import SavedModelPredictor as SavedModelPredictor
     from cpr.interface import decode_b64 as decode_b64
+    from cpr.interface.serving_input import parsing_serving_input as parsing_serving_input
+    from cpr.interface.serving_input import raw_serving_input as raw_serving_input
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
     from cpr.steps.abort import abort as abort
@@ -54,6 +56,8 @@ _HOMES = {
     "Predictor": "cpr.interface",
     "SavedModelPredictor": "cpr.interface",
     "decode_b64": "cpr.interface",
+    "parsing_serving_input": "cpr.interface.serving_input",
+    "raw_serving_input": "cpr.interface.serving_input",
     "build": "cpr.steps.build",
     "validate": "cpr.steps.validate",
     "lock": "cpr.steps.lock",
@@ -92,6 +96,8 @@ __all__ = [
     "load",
     "load_model",
     "lock",
+    "parsing_serving_input",
+    "raw_serving_input",
     "upload",
     "validate",
     "verify",

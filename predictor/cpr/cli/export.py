@@ -44,6 +44,9 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "--checkpoint", metavar="PREFIX", help="the weights of the graph; of a training folder a name, newest or best:METRIC"
     )
     parser.add_argument("--keep-batch", action="store_true", help="leave an outer dimension that is fixed as it is")
+    parser.add_argument("--estimator", metavar="FILE.py:F", help="the function that makes the Estimator of the folder SRC")
+    parser.add_argument("--serving-input", metavar="FILE.py:F", help="its serving input function")
+    parser.add_argument("--python", metavar="PATH", help="the Python that runs them, with TensorFlow 2.15 or older")
     parser.add_argument("--tags", metavar="T", help="tags of the result, with commas between them (default: serve)")
     parser.add_argument("--from-tags", metavar="T", help="tags of the graph to take, where SRC has several")
     parser.add_argument(
@@ -84,6 +87,9 @@ def run(arguments: argparse.Namespace, console: Console) -> Outcome:
             constants=_constants(arguments.constant),
             checkpoint=arguments.checkpoint,
             function=arguments.function,
+            estimator=arguments.estimator,
+            serving_input=arguments.serving_input,
+            python=arguments.python,
             keep_batch=arguments.keep_batch,
             method=arguments.method,
             add=arguments.add,

@@ -12,6 +12,7 @@ from cpr.exporting.recognising import CHECKPOINT, FOLDER, GRAPH, KERAS, SAVED_MO
 from cpr.exporting.wanted import Made, Wanted
 
 _LIVE_KERAS, _MODULE = "Keras model in memory", "module in memory"
+_LIVE_ESTIMATOR, _ESTIMATOR = "Estimator in memory", "folder of an Estimator"
 
 _MAKERS = {
     SAVED_MODEL: ("cpr.exporting.saved_models", "copy"),
@@ -21,6 +22,8 @@ _MAKERS = {
     FOLDER: ("cpr.exporting.training", "from_folder"),
     _LIVE_KERAS: ("cpr.exporting.keras_models", "from_model"),
     _MODULE: ("cpr.exporting.modules", "from_module"),
+    _LIVE_ESTIMATOR: ("cpr.exporting.estimators", "from_estimator"),
+    _ESTIMATOR: ("cpr.exporting.estimators", "from_folder"),
 }
 """Imported when one is needed."""
 
@@ -39,6 +42,8 @@ def find(source: Any, function: Any = None) -> Found:
         found = recognise(os.fspath(source))
         return Found(found.kind, str(found.path), found.path)
     name = type(source).__name__
+    if hasattr(source, "export_saved_model") and hasattr(source, "model_dir"):
+        return Found(_LIVE_ESTIMATOR, name, source)
     if hasattr(source, "get_config") and hasattr(source, "layers") and function is None:
         return Found(_LIVE_KERAS, name, source)
     if hasattr(source, "_trackable_children"):
@@ -48,6 +53,26 @@ def find(source: Any, function: Any = None) -> Found:
         "Give a path, a Keras model, or a tf.Module; a function of your own goes into a tf.Module with the variables it uses.",
         "source",
     )
+
+
+def find_estimator(source: Any, estimator: str | None, serving_input: Any, python: str | None) -> Found | None:
+    """The folder of an Estimator where ``estimator`` names what makes one; ``None`` for any other source."""
+    if estimator is None:
+        if python is not None or isinstance(serving_input, str):
+            raise UsageError("The Estimator is not named.", "Add --estimator FILE.py:FUNCTION.", "--estimator")
+        return None
+    if not isinstance(serving_input, str):
+        raise UsageError(
+            "An Estimator needs a serving input function.",
+            "Name it, `--serving-input FILE.py:FUNCTION`; cpr.raw_serving_input and cpr.parsing_serving_input make one.",
+            "--serving-input",
+        )
+    from cpr.exporting.estimators import EstimatorFolder
+
+    folder = Path(os.fspath(source))
+    if not folder.is_dir():
+        raise UsageError(f"{folder} is no folder.", "Name the model_dir of the Estimator.", "SRC")
+    return Found(_ESTIMATOR, str(folder), EstimatorFolder(folder, estimator, serving_input, python))
 
 
 def make(found: Found, folder: Path, wanted: Wanted) -> Made:

@@ -33,10 +33,7 @@ def from_folder(path: Path, folder: Path, wanted: Wanted) -> Made:
 
     ``ModelError`` where there is none, ``UsageError`` where no metric of that name was written.
     """
-    there = _checkpoints(path)
-    if not there:
-        raise ModelError(f"There is no checkpoint in {path}.", "Name the folder that the training wrote to.", str(path))
-    chosen = _choose(path, there, wanted.checkpoint or NEWEST)
+    chosen = choose(path, wanted.checkpoint)
     rest = replace(wanted, checkpoint=None)
     make: Callable[[Path, Path, Wanted], Made] = (
         keras_models.from_file if chosen.path.suffix in _KERAS else graphs.from_checkpoint
@@ -65,8 +62,12 @@ def _time(path: Path) -> float:
     return file.stat().st_mtime
 
 
-def _choose(folder: Path, there: list[Path], asked: str) -> Choice:
-    if asked == NEWEST:
+def choose(folder: Path, asked: str | None) -> Choice:
+    """The checkpoint of a folder that is ``asked`` for. Errors as those of ``from_folder``."""
+    there = _checkpoints(folder)
+    if not there:
+        raise ModelError(f"There is no checkpoint in {folder}.", "Name the folder that the training wrote to.", str(folder))
+    if asked is None or asked == NEWEST:
         return _newest(folder, there)
     if asked.startswith(BEST):
         return _best(folder, there, asked.removeprefix(BEST))

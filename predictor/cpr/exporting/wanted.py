@@ -42,12 +42,14 @@ class Wanted:
 class Made:
     """What a source's module wrote: ``notes`` for the user, and how to ask the source itself, ``None`` where it cannot run.
 
-    ``why`` says in the second case why not.
+    ``why`` says in the second case why not. ``requests`` are the only ones that the source answers, by signature, where it
+    does not answer any.
     """
 
     notes: tuple[str, ...] = ()
     run: Run | None = None
     why: str = ""
+    requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,6 +71,16 @@ class Names:
             return {new.get(name, name): array for name, array in answered.items()}
 
         return renamed
+
+    def translated(self, requests: Mapping[str, Mapping[str, Any]]) -> dict[str, dict[str, Any]]:
+        """Requests of the source, in the names of the result."""
+        signatures = {old: new for new, old in self.signatures.items()}
+        found = {}
+        for key, arrays in requests.items():
+            new = signatures.get(key, key)
+            inputs = {old: name for name, old in self.inputs.get(new, {}).items()}
+            found[new] = {inputs.get(name, name): array for name, array in arrays.items()}
+        return found
 
 
 def listed(names: Iterable[str]) -> str:

@@ -49,6 +49,9 @@ def export(
     from_tags: Collection[str] | None = None,
     signature: str | None = None,
     function: Any = None,
+    estimator: str | None = None,
+    serving_input: Any = None,
+    python: str | None = None,
     rename_signatures: Mapping[str, str] | None = None,
     rename_inputs: Mapping[str, str] | None = None,
     rename_outputs: Mapping[str, str] | None = None,
@@ -71,6 +74,10 @@ def export(
     for a module ``function`` is the one to serve and ``inputs`` has shape and dtype by argument. ``checkpoint`` are the weights
     of a graph, or of a training folder a name, ``newest`` or ``best:METRIC``. An outer dimension that is fixed becomes free
     where that is safe, unless ``keep_batch``.
+
+    An Estimator, live, needs ``serving_input``, its serving input function (``cpr.raw_serving_input`` makes one). Its
+    ``model_dir`` needs ``estimator`` and ``serving_input``, each ``file.py:function``, and ``python``, an interpreter with
+    TensorFlow 2.15 or older, that runs them: the first is called with the folder, the second is the serving input function.
 
     ``tags`` are those of the result, ``from_tags`` choose a MetaGraph of the source. ``signature`` is the one that
     ``rename_inputs``, ``rename_outputs`` (old names to new) and ``method`` (``predict``, ``classify``, ``regress``) are about;
@@ -95,7 +102,7 @@ def export(
         tags=None if tags is None else _words(tags),
         from_tags=None if from_tags is None else _words(from_tags),
         signature=signature,
-        function=function,
+        function=serving_input if function is None and callable(serving_input) else function,
         rename_signatures=rename_signatures or {},
         rename_inputs=rename_inputs or {},
         rename_outputs=rename_outputs or {},
@@ -108,7 +115,7 @@ def export(
     _check_free(target, overwrite)
     golden = _examples(examples)
     tell = say or _silent
-    found = making.find(source, function)
+    found = making.find_estimator(source, estimator, serving_input, python) or making.find(source, function)
     tell(f"{found.name} is a {found.kind}.")
     with filled(target) as folder:
         first = _made(found, folder, wanted, tell)
@@ -138,11 +145,11 @@ def _made(found: making.Found, folder: Path, wanted: Wanted, tell: Say) -> _Read
     names, notes = editing.edit(folder, wanted)
     notes = (*made.notes, *notes)
     run = None if made.run is None else names.asked(made.run)
-    requests = {}
+    requests: dict[str, Mapping[str, Any]] = dict(names.translated(made.requests))
     if wanted.add is not None:
         base = wanted.rename_signatures.get(wanted.signature or "", wanted.signature)
         added = examples_parsing.add(folder, wanted.add, base)
-        notes, requests = (*notes, added.note), {added.key: added.request()}
+        notes, requests = (*notes, added.note), {**requests, added.key: added.request()}
         run = None if run is None else added.asked(run)
     for note in notes:
         tell(note)
