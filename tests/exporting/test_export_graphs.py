@@ -97,3 +97,25 @@ def test_what_a_graph_leaves_open_is_asked(trained, tmp_path):
     export_sources.freeze(tmp_path / "frozen.pb", "rowwise")
     (tmp_path / "cut.pb").write_bytes((tmp_path / "frozen.pb").read_bytes()[:-9])
     assert "neither a GraphDef nor a MetaGraphDef" in told(ModelError, tmp_path / "cut.pb")
+
+
+def test_an_operation_that_tensorflow_does_not_have(tmp_path):
+    import tensorflow as tf
+
+    graph = tf.compat.v1.GraphDef()
+    graph.node.add(name="x", op="Placeholder").attr["dtype"].type = 1
+    graph.node.add(name="y", op="OperationOfOurs", input=["x"])
+    (tmp_path / "frozen.pb").write_bytes(graph.SerializeToString())
+    with pytest.raises(ModelError, match="OperationOfOurs") as caught:
+        cpr.export(tmp_path / "frozen.pb", tmp_path / "model")
+    assert "another library" in caught.value.remedy
+    assert not (tmp_path / "model").exists()
+
+
+def test_weights_that_are_cut_short(trained, tmp_path):
+    folder = shutil.copytree(trained["resource"].folder, tmp_path / "run")
+    (data,) = folder.glob("model.ckpt-2.data-*")
+    data.write_bytes(data.read_bytes()[:20])
+    with pytest.raises(ModelError) as caught:
+        cpr.export(folder / "model.ckpt-2", tmp_path / "model", **ENDS)
+    assert "Copy the files again" in caught.value.remedy

@@ -80,6 +80,22 @@ def test_a_function_is_named_and_told_what_it_takes(tmp_path):
     assert found["centred"].tolist() == [[-2, -1], [0, 3]]
 
 
+@pytest.mark.parametrize("part", [None, "model"])
+def test_weights_of_a_checkpoint_go_into_a_module(part, tmp_path):
+    import tensorflow as tf
+
+    trained = make_module()
+    trained.factor.assign(5.0)
+    saver = tf.train.Checkpoint(trained) if part is None else tf.train.Checkpoint(**{part: trained}, step=tf.Variable(7))
+    prefix = saver.write(str(tmp_path / "ckpt"))
+    cpr.export(make_module(), tmp_path / "model", checkpoint=prefix)
+    assert answers(tmp_path / "model", "serving_default", {"x": [[1.0, 2.0]]})["output_0"].tolist() == [[5.0, 10.0]]
+    other = tf.Module()
+    other.name_of_its_own = tf.Variable(1.0)
+    with pytest.raises(ModelError, match="no value for some variables"):
+        cpr.export(other, tmp_path / "other", checkpoint=prefix)
+
+
 def test_what_cannot_be_exported():
     with pytest.raises(UsageError, match="A dict cannot be exported"):
         cpr.export({}, "model")

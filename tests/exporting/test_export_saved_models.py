@@ -36,6 +36,28 @@ def test_every_kind_of_export_with_other_names(way, tmp_path):
     assert not (tmp_path / "model" / "fingerprint.pb").exists(), "it would be that of another graph"
 
 
+@pytest.mark.parametrize("sample", ["add_two", "digits_png", "docstrings", "iris"])
+def test_every_sample_answers_its_examples_under_other_names(sample, tmp_path):
+    folder = REPOSITORY / "sample_models" / sample / "model" / "saved_model"
+    inputs = {name: f"{name}_2" for name in read_saved_model(folder).meta_graphs[0].signatures["serving_default"].inputs}
+    exported = cpr.export(folder, tmp_path / "model", rename_signatures={"serving_default": "score"}, rename_inputs=inputs)
+    ((signature, requests),) = [(each.signature, each.requests) for each in exported.compared]
+    assert signature == "score" and requests >= 1
+    assert {finding.severity.value for finding in exported.findings} <= {"note"}
+
+
+def test_a_model_whose_optimizer_cannot_be_restored(tmp_path):
+    source = REPOSITORY / "tests" / "support" / "old_optimizer" / "saved_model"
+    with pytest.raises(AttributeError, match="add_slot"):
+        answers(source, "serving_default", {})
+    exported = cpr.export(source, tmp_path / "model")
+    assert exported.notes == ("the optimizer was taken out of the objects: with it they cannot be restored",)
+    assert [each.requests for each in exported.compared] == [3]
+    import tensorflow as tf
+
+    tf.saved_model.load(str(tmp_path / "model"))
+
+
 @pytest.mark.parametrize(
     ("inputs", "outputs"),
     [({"a": "z"}, {}), ({"a": "b", "b": "a"}, {"y": "z", "z": "y"}), ({"b": "0"}, {"y": "zz"})],
@@ -159,3 +181,21 @@ def test_a_restored_module_without_signatures_gets_one_of_its_functions(tmp_path
     assert "it has add, less" in caught.value.remedy
     cpr.export(tmp_path / "source", tmp_path / "model", function="add", rename_outputs={"output_0": "y"})
     assert answers(tmp_path / "model", "serving_default", GIVEN)["y"].tolist() == [3.0, 4.0]
+
+
+def test_an_example_that_fits_nothing_is_told(tmp_path):
+    (tmp_path / "examples.jsonl").write_text('{"instances": [1.0]}\n{"instances": [{"q": 1.0}]}\n')
+    with pytest.raises(ModelError, match="line 2 fits no signature"):
+        cpr.export(EXPORTS / "module", tmp_path / "model", examples=tmp_path / "examples.jsonl")
+
+
+def test_answers_that_differ_from_the_sources_are_refused(tmp_path):
+    import tensorflow as tf
+
+    export_sources.save(
+        tmp_path / "source",
+        {"serving_default": (lambda v, x: {"y": x * v + tf.random.uniform([])}, {"x": ([None], "float32")})},
+    )
+    with pytest.raises(ModelError, match="does not answer as its source does"):
+        cpr.export(tmp_path / "source", tmp_path / "model")
+    assert not (tmp_path / "model").exists()

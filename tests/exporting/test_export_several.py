@@ -28,6 +28,8 @@ def test_two_saved_models_of_tensorflow_2(tmp_path):
     cpr.export(EXPORTS / "module", tmp_path / "model", also={"gpu": EXPORTS / "module"}, rename_inputs={"x": "n"})
     for tags in ("serve", "gpu"):
         assert answers(tmp_path / "model", "serving_default", {"n": [1.0]}, (tags,))["y"].tolist() == [3.0]
+    both = cpr.export(tmp_path / "model", tmp_path / "both", rename_inputs={"n": "m"})
+    assert [(each.tags, each.requests) for each in both.compared] == [(("serve",), 3), (("gpu",), 3)]
     cpr.export(tmp_path / "model", tmp_path / "one", from_tags="gpu", tags="serve")
     assert answers(tmp_path / "one", "serving_default", {"n": [1.0]})["y"].tolist() == [3.0]
     with pytest.raises(UsageError, match="2 graphs") as caught:

@@ -22,7 +22,8 @@ def configure(parser: argparse.ArgumentParser) -> None:
         "Make a servable SavedModel of what is not one yet, and prove it: it loads by both of TensorFlow's loaders, answers\n"
         "as its source does, and `cpr inspect` has neither error nor warning for it. Otherwise nothing is written.\n"
         "SRC is recognised by its content: a SavedModel whose tags, signature names, input and output names or method names\n"
-        "are wrong or missing; a Keras file; a frozen graph; a checkpoint with its .meta; a training folder."
+        "are wrong or missing; a Keras file; a frozen graph; a checkpoint with its .meta; a training folder;\n"
+        "an Estimator's folder, with the functions that make it and its serving input."
     )
     parser.epilog = (
         "examples:\n"

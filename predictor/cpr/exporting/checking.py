@@ -24,7 +24,8 @@ class Comparison:
     """How a signature's answers were compared with the source's.
 
     ``requests`` were answered by both, ``largest`` is the largest difference of two numbers, and ``refused`` are the causes
-    why the others were answered by neither. ``requests`` is 0 where nothing was compared.
+    why the others were answered by neither. ``requests`` is 0 where nothing was compared. ``lines`` are those of the user's
+    examples that fit the signature.
     """
 
     tags: tuple[str, ...]
@@ -32,6 +33,7 @@ class Comparison:
     requests: int
     largest: float
     refused: tuple[str, ...] = ()
+    lines: frozenset[int] = frozenset()
 
 
 class Asked(NamedTuple):
@@ -57,6 +59,7 @@ def check(
             run = runs.get(frozenset(graph.tags), runs[None])
             for loader in LOADERS:
                 compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, asked)]
+    _refuse_unused(asked.examples, compared)
     return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)
 
 
@@ -65,8 +68,20 @@ def _refuse(findings: Iterable[Finding], allow: Collection[str]) -> None:
         if finding.severity is not Severity.NOTE and finding.check not in allow:
             remedy = f"{finding.remedy} To export it as it is: `--allow {finding.check}`."
             if finding.check == kinds.UNBATCHED.id:
-                remedy = "If requests are to have exactly so many rows: `--keep-batch`."
+                remedy = "If that is meant: `--keep-batch`, which leaves a fixed number of rows as it is and allows this."
             raise ModelError(f"Nothing was written: {finding.check}: {finding.message}", remedy, finding.check)
+
+
+def _refuse_unused(examples: Iterable[Example], compared: Iterable[Comparison]) -> None:
+    """An example that no signature takes proves nothing, and was meant to."""
+    used = frozenset().union(*(each.lines for each in compared))
+    for example in examples:
+        if example.line not in used:
+            raise ModelError(
+                f"Nothing was written: the example of line {example.line} fits no signature of the result.",
+                "Write it in the names of the result, as a server would get it; `cpr inspect` shows a request for each.",
+                "--examples",
+            )
 
 
 def _load_and_ask(folder: Path, tags: tuple[str, ...], loader: str, run: Run | None, asked: Asked) -> list[Comparison]:
@@ -82,7 +97,9 @@ def _load_and_ask(folder: Path, tags: tuple[str, ...], loader: str, run: Run | N
 
 def _ask(model: LoadedModel, key: str, run: Run | None, asked: Asked) -> Comparison:
     largest, requests, refused = 0.0, 0, []
-    for name, arrays in _requests(model, key, asked):
+    rows = _rows(model, key, asked.examples)
+    given = {f"example {line}": arrays for line, arrays in rows.items()}
+    for name, arrays in [*given.items(), *_made_up(model, key, asked)]:
         try:
             answered = model.call(arrays, key)
         except CprError as error:
@@ -94,7 +111,7 @@ def _ask(model: LoadedModel, key: str, run: Run | None, asked: Asked) -> Compari
         if expected is not None:
             largest = max(largest, _difference(key, name, expected, answered))
             requests += 1
-    return Comparison(model.tags, key, requests, largest, tuple(dict.fromkeys(refused)))
+    return Comparison(model.tags, key, requests, largest, tuple(dict.fromkeys(refused)), frozenset(rows))
 
 
 def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
@@ -106,19 +123,22 @@ def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]
         return None
 
 
-def _requests(model: LoadedModel, key: str, asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
-    from cpr.exporting.values import filled, from_rows
+def _rows(model: LoadedModel, key: str, examples: Iterable[Example]) -> dict[int, dict[str, Any]]:
+    """The arrays of the examples that fit the signature, by line."""
+    from cpr.exporting.values import from_rows
 
-    signature = model.signatures[key]
-    mine = [each for each in asked.examples if each.request.get("signature_name") in (None, "", key)]
-    for example in mine:
-        arrays = from_rows(signature, example.request["instances"])
-        if arrays is not None:
-            yield f"example {example.line}", arrays
+    mine = [each for each in examples if each.request.get("signature_name") in (None, "", key)]
+    arrays = {each.line: from_rows(model.signatures[key], each.request["instances"]) for each in mine}
+    return {line: each for line, each in arrays.items() if each is not None}
+
+
+def _made_up(model: LoadedModel, key: str, asked: Asked) -> Iterator[tuple[str, dict[str, Any]]]:
+    from cpr.exporting.values import filled
+
     if key in asked.requests:
-        yield "rows as tf.Example", dict(asked.requests[key])
+        yield "rows that differ", dict(asked.requests[key])
     else:
-        yield from filled(signature.inputs)
+        yield from filled(model.signatures[key].inputs)
 
 
 def _difference(key: str, name: str, expected: Mapping[str, Any], answered: Mapping[str, Any]) -> float:
@@ -161,5 +181,5 @@ def _joined(compared: list[Comparison]) -> tuple[Comparison, ...]:
         before = joined.get(place, each)
         refused = tuple(dict.fromkeys((*before.refused, *each.refused)))
         requests = min(before.requests, each.requests)
-        joined[place] = Comparison(*place, requests, max(before.largest, each.largest), refused)
+        joined[place] = Comparison(*place, requests, max(before.largest, each.largest), refused, each.lines)
     return tuple(joined.values())

@@ -40,7 +40,18 @@ def edit(folder: Path, wanted: Wanted) -> tuple[Names, tuple[str, ...]]:
     if after != before:
         path.write_bytes(after)
         (folder / FINGERPRINT_NAME).unlink(missing_ok=True)  # of the file as it was; loading asks for none
-    return names[0], tuple(dict.fromkeys(notes))
+    return _together(names), tuple(dict.fromkeys(notes))
+
+
+def _together(names: list[Names]) -> Names:
+    """Of all graphs: a name that two of them have was changed alike in both."""
+    sides: tuple[dict[str, str], dict[str, Mapping[str, str]], dict[str, Mapping[str, str]]] = ({}, {}, {})
+    for each in names:
+        sides[0].update(each.signatures)
+        for mine, whole in ((each.inputs, sides[1]), (each.outputs, sides[2])):
+            for key, renamed in mine.items():
+                whole[key] = {**whole.get(key, {}), **renamed}
+    return Names(*sides)
 
 
 def callable_keys(graph: Any) -> list[str]:
@@ -77,6 +88,13 @@ def _set_tags(graphs: list[Any], wanted: Wanted) -> list[str]:
                 f"The model has {len(graphs)} graphs, with the tags {there}; --tags would be those of one.",
                 "Choose the graph with --from-tags.",
                 "--tags",
+            )
+        if not any(SERVE in graph.meta_info_def.tags for graph in graphs):
+            there = "; ".join(",".join(graph.meta_info_def.tags) for graph in graphs)
+            raise ModelError(
+                f"No graph has the tag {SERVE}, which servers ask for; the tags are {there}.",
+                f"Take one: `--from-tags {','.join(graphs[0].meta_info_def.tags)} --tags {SERVE}`.",
+                "tags",
             )
         return []
     (graph,) = graphs

@@ -42,7 +42,7 @@ def export(request: Dict[str, Any], folder: Path) -> Dict[str, Any]:
         return {"error": "no estimator here", "kind": type(estimator).__name__}
     made = estimator.export_saved_model(str(folder / "export"), receiver, checkpoint_path=request["checkpoint"])
     path = made.decode() if isinstance(made, bytes) else str(made)
-    asked = _ask(tf, estimator, path, request["checkpoint"], folder)
+    asked = ask(tf, estimator, path, request["checkpoint"], folder)
     return {"path": path, "tensorflow": tf.__version__, "asked": asked}
 
 
@@ -55,8 +55,11 @@ def _function(reference: str) -> Any:
     return getattr(importlib.import_module(place), name)
 
 
-def _ask(tf: Any, estimator: Any, path: str, checkpoint: Any, folder: Path) -> List[str]:
-    """Signatures that take the features as they are, answered by the Estimator's own ``predict``; arrays go to ``KEY.npz``."""
+def ask(tf: Any, estimator: Any, path: str, checkpoint: Any, folder: Path) -> List[str]:
+    """Signatures that take the features as they are, answered by the Estimator's own ``predict``.
+
+    Their names; the arrays go to ``0.npz`` and so on in ``folder``, inputs as ``i_NAME`` and outputs as ``o_NAME``.
+    """
     import numpy as np
 
     with tf.Graph().as_default(), tf.compat.v1.Session() as session:

@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr.errors import ModelError, PredictorError, UsageError
-from cpr.exporting import saved_models, training
+from cpr.exporting import batching, estimator_child, saved_models, training
 from cpr.exporting._tensorflow import quiet
 from cpr.exporting.wanted import Made, Wanted
 
@@ -45,12 +45,18 @@ def from_estimator(estimator: Any, folder: Path, wanted: Wanted) -> Made:
             'Give one: cpr.export(estimator, DST, serving_input=cpr.raw_serving_input({"x": ("float32", [3])})).',
             "serving_input",
         )
-    rest = replace(wanted, function=None)
-    with quiet(), tempfile.TemporaryDirectory(prefix="cpr-estimator-") as place:
-        made = estimator.export_saved_model(place, wanted.function, checkpoint_path=wanted.checkpoint)
+    rest = replace(wanted, function=None, checkpoint=None)
+    with quiet() as tf, tempfile.TemporaryDirectory(prefix="cpr-estimator-") as name:
+        place = Path(name)
+        try:
+            made = estimator.export_saved_model(str(place / "export"), wanted.function, checkpoint_path=wanted.checkpoint)
+        except Exception as error:  # the author's own functions
+            raise ModelError(
+                f"The Estimator cannot be exported: {batching.first_line(error)}", "Correct it, or its serving input function."
+            ) from error
         source = Path(made.decode() if isinstance(made, bytes) else made)
-        copied = saved_models.copy(source, folder, rest)
-    return replace(copied, run=None, why="an Estimator answers through input functions of its own")
+        asked = estimator_child.ask(tf, estimator, str(source), wanted.checkpoint, place)
+        return _proved(saved_models.copy(source, folder, rest), place, asked, ())
 
 
 def from_folder(source: EstimatorFolder, folder: Path, wanted: Wanted) -> Made:
@@ -63,9 +69,13 @@ def from_folder(source: EstimatorFolder, folder: Path, wanted: Wanted) -> Made:
     with tempfile.TemporaryDirectory(prefix="cpr-estimator-") as name:
         place = Path(name)
         answer = _run(source, chosen.path, place)
-        made = saved_models.copy(Path(answer["path"]), folder, rest)
-        trials = {key: _arrays(place / f"{number}.npz") for number, key in enumerate(answer["asked"])}
-    notes = (f"checkpoint: {chosen.path.name} ({chosen.why})", f"exported by TensorFlow {answer['tensorflow']}")
+        notes = (f"checkpoint: {chosen.path.name} ({chosen.why})", f"exported by TensorFlow {answer['tensorflow']}")
+        return _proved(saved_models.copy(Path(answer["path"]), folder, rest), place, answer["asked"], notes)
+
+
+def _proved(made: Made, place: Path, asked: list[str], notes: tuple[str, ...]) -> Made:
+    """What was copied, with the answers that the Estimator itself gave: the arrays in ``place``."""
+    trials = {key: _arrays(place / f"{number}.npz") for number, key in enumerate(asked)}
 
     def run(signature: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         return trials[signature][1]

@@ -12,6 +12,7 @@ from typing import Any, NamedTuple
 
 from cpr.errors import ModelError
 from cpr.exporting._tensorflow import copied, quiet, saved_model_message
+from cpr.exporting.batching import first_line
 from cpr.exporting.editing import chosen_key
 from cpr.exporting.methods import CHOSEN, INPUT
 from cpr.exporting.wanted import METHODS, Run, listed
@@ -79,11 +80,16 @@ def add(folder: Path, method: str, wanted: str | None) -> Added:
     definition = graph.signature_def[base]
     added = Added(method, base, _outputs(definition, base, method), _features(definition, base))
     with quiet() as tf:
-        if graph.object_graph_def.nodes:
-            _save_anew(tf, folder, added, list(graph.meta_info_def.tags))
-        else:
-            _graft(tf, graph, added)
-            (folder / PB_NAME).write_bytes(model.SerializeToString(deterministic=True))
+        try:
+            if graph.object_graph_def.nodes:
+                _save_anew(tf, folder, added, list(graph.meta_info_def.tags))
+            else:
+                _graft(tf, graph, added)
+                (folder / PB_NAME).write_bytes(model.SerializeToString(deterministic=True))
+        except Exception as error:  # of TensorFlow's, by what cannot be loaded, copied or saved
+            raise ModelError(
+                f"The signature {method} cannot be added: {first_line(error)}", "Add it where the model is exported.", "--add"
+            ) from error
     return added
 
 

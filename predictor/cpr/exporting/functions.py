@@ -23,6 +23,35 @@ def spec(tf: Any, name: str, given: Any) -> Any:
         ) from None
 
 
+def restore(tf: Any, owner: Any, checkpoint: str) -> None:
+    """Load weights into ``owner``: a checkpoint of ``tf.train.Checkpoint``, of it or with it as a part, or Keras's HDF5.
+
+    ``ModelError`` where they are not its weights.
+    """
+    try:
+        if checkpoint.endswith((".h5", ".hdf5")):
+            owner.load_weights(checkpoint)
+            return
+        prefix = checkpoint.removesuffix(".index")
+        keys = tf.train.load_checkpoint(prefix).get_variable_to_shape_map()
+        parts = sorted({key.partition("/")[0] for key in keys if "/" in key})
+        for reader in [tf.train.Checkpoint(owner), *(tf.train.Checkpoint(**{part: owner}) for part in parts)]:
+            try:
+                reader.read(prefix).assert_existing_objects_matched().expect_partial()
+            except AssertionError:
+                continue
+            return
+    except Exception as error:  # of TensorFlow's, Keras's and HDF5's, by what is amiss
+        raise _no_weights(checkpoint, batching.first_line(error)) from error
+    raise _no_weights(checkpoint, "it holds no value for some variables of the model")
+
+
+def _no_weights(checkpoint: str, why: str) -> ModelError:
+    return ModelError(
+        f"The weights {checkpoint} cannot be loaded into the model: {why}", "Name the weights of this model.", checkpoint
+    )
+
+
 def numbered(values: Any) -> list[str]:
     """Names for results that have none, as TensorFlow gives them."""
     return [f"output_{number}" for number in range(len(values))]

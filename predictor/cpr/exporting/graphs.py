@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from cpr.errors import ModelError, UsageError
+from cpr.errors import CprError, ModelError, UsageError
 from cpr.exporting import batching
 from cpr.exporting._tensorflow import quiet
 from cpr.exporting.graph_ends import Ends, ends
@@ -56,7 +58,7 @@ def find_checkpoint(named: str, beside: Path) -> Path:
 def _make(path: Path, prefix: Path | None, folder: Path, wanted: Wanted) -> Made:
     meta = read_meta_graph(path)
     chosen = ends(meta.graph_def, wanted, trained=prefix is not None)
-    with quiet() as tf:
+    with quiet() as tf, _told(path):
         original = as_it_is(meta.graph_def, chosen)
         assets = place_files(tf, original.graph, path.parent)
         place_files(tf, meta.graph_def, path.parent) if assets else None
@@ -68,6 +70,24 @@ def _make(path: Path, prefix: Path | None, folder: Path, wanted: Wanted) -> Made
         final.write(folder, wanted.signature or DEFAULT_SIGNATURE, assets)
     ask = source if rows is None else batching.in_chunks(source, rows)
     return Made((*chosen.notes, *notes), lambda _, arrays: ask(arrays))
+
+
+@contextmanager
+def _told(path: Path) -> Iterator[None]:
+    """Turns what TensorFlow says of a damaged file or an operation that it lacks into an error for the user."""
+    try:
+        yield
+    except CprError:
+        raise
+    except Exception as error:  # of TensorFlow's: ValueError, OpError, IndexError, by what is amiss
+        text = str(error)
+        lacks = "not registered" in text or "No Op registered" in text or "No OpKernel" in text
+        remedy = (
+            "An operation of another library needs that library wherever the model runs; export the graph without it."
+            if lacks
+            else "Copy the files again from where they came, graph and weights together."
+        )
+        raise ModelError(f"TensorFlow cannot run the graph: {batching.first_line(error)}", remedy, str(path)) from error
 
 
 def _freed(

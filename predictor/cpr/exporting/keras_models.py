@@ -32,7 +32,7 @@ def from_model(model: Any, folder: Path, wanted: Wanted) -> Made:
     """From a model in memory. A subclassed one that never saw data needs ``inputs``: shape and dtype by name."""
     with quiet() as tf:
         if wanted.checkpoint is not None:
-            _load_weights(tf, model, wanted.checkpoint)
+            functions.restore(tf, model, wanted.checkpoint)
         specs, structure = _specs(tf, model, wanted.inputs)
         serve = _serving(tf, model, structure)
         traced, notes, rows = functions.traced(tf, serve, specs, wanted.keep_batch)
@@ -59,20 +59,6 @@ def _unloadable(path: Path, error: Exception) -> ModelError:
         "With classes or functions of your own, load it in Python, custom_objects and all, and call cpr.export(model, DST).",
         str(path),
     )
-
-
-def _load_weights(tf: Any, model: Any, checkpoint: str) -> None:
-    try:
-        if checkpoint.endswith((".h5", ".hdf5")):
-            model.load_weights(checkpoint)
-        else:
-            tf.train.Checkpoint(model).read(checkpoint).assert_existing_objects_matched().expect_partial()
-    except Exception as error:  # of TensorFlow's, Keras's and HDF5's, by what is amiss
-        raise ModelError(
-            f"The weights {checkpoint} cannot be loaded into the model: {batching.first_line(error)}",
-            "Name the weights of this model.",
-            checkpoint,
-        ) from None
 
 
 def _specs(tf: Any, model: Any, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:

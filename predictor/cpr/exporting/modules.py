@@ -19,6 +19,8 @@ _USUAL = ("serve", "__call__", "call", "predict")
 def from_module(module: Any, folder: Path, wanted: Wanted) -> Made:
     """Save the module with its function as the signature; the other functions and all variables stay with it."""
     with quiet() as tf:
+        if wanted.checkpoint is not None:
+            functions.restore(tf, module, wanted.checkpoint)
         function, called = _function(tf, module, wanted.function)
         specs, positional = _specs(tf, function, called, wanted.inputs)
         serve = _serving(tf, function, list(specs)[:positional])

@@ -14,7 +14,7 @@ from cpr.exporting.wanted import PREDICT, Run, Wanted, listed
 from cpr.saved_model.reader import DEFAULT_SIGNATURE
 
 
-def add(source: Path, model: Any, wanted: Wanted) -> tuple[Run, str]:
+def add(source: Path, model: Any, wanted: Wanted) -> Run:
     """Add the signature of these tensors to the one MetaGraph of ``model``; gives how to ask the source for them.
 
     ``UsageError`` where there are several, or where TensorFlow 2 wrote it: its loader would not see the signature.
@@ -49,7 +49,7 @@ def add(source: Path, model: Any, wanted: Wanted) -> tuple[Run, str]:
         answered: dict[str, Any] = loaded.run({chosen.inputs[name]: each for name, each in arrays.items()}, chosen.outputs)
         return answered
 
-    return run, ""
+    return run
 
 
 def refuse_without(model: Any, source: Path) -> None:

@@ -10,12 +10,16 @@ from typing import Any
 from cpr.errors import CprError, ModelError, UsageError
 from cpr.exporting import new_signatures
 from cpr.exporting._tensorflow import copied, parsed_text, saved_model_message
-from cpr.exporting.wanted import Made, Wanted
+from cpr.exporting.wanted import Made, Run, Wanted
 from cpr.interface.choosing import choose_tags
+from cpr.models import LoadedModel, load_model
 from cpr.saved_model.checkpoint import INDEX_NAME, read_checkpoint_index
 from cpr.saved_model.extras import FINGERPRINT_NAME, WARMUP_NAME
 from cpr.saved_model.objects import KERAS_METADATA
 from cpr.saved_model.reader import PB_NAME, PBTXT_NAME
+
+_SLOTS = "add_slot"
+"""What TensorFlow misses where it does not know a Keras 2 optimizer: its objects' way to say where its slots are."""
 
 
 def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
@@ -29,11 +33,11 @@ def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
     if wanted.function is not None:
         return _with_function(source, folder, wanted)
     if wanted.inputs or wanted.outputs or wanted.constants:
-        run, why = new_signatures.add(source, model, wanted)
+        made = Made(run=new_signatures.add(source, model, wanted))
     else:
         new_signatures.refuse_without(model, source)
-        run, why = _asker(source, model, wanted)
-    chosen_anew = wanted.from_tags is not None or wanted.outputs or not (source / PB_NAME).is_file()
+        made = _made(source, model, wanted)
+    chosen_anew = wanted.from_tags is not None or wanted.outputs or made.notes or not (source / PB_NAME).is_file()
     content = model.SerializeToString(deterministic=True) if chosen_anew else (source / PB_NAME).read_bytes()
     (folder / PB_NAME).write_bytes(content)
     for name in _files(source):
@@ -42,7 +46,7 @@ def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
         shutil.copyfile(source / name, target)
     if chosen_anew:
         (folder / FINGERPRINT_NAME).unlink(missing_ok=True)
-    return Made((), run, why)
+    return made
 
 
 def _choose(model: Any, source: Path, tags: tuple[str, ...] | None) -> None:
@@ -56,7 +60,6 @@ def _choose(model: Any, source: Path, tags: tuple[str, ...] | None) -> None:
 
 def _with_function(source: Path, folder: Path, wanted: Wanted) -> Made:
     from cpr.exporting import modules
-    from cpr.models import load_model
 
     loaded = load_model(source, tags=wanted.from_tags, loader="object")
     return modules.from_module(loaded.module, folder, wanted)
@@ -87,28 +90,46 @@ def _files(source: Path) -> list[str]:
         count = read_checkpoint_index(index).shards
         stem = INDEX_NAME.removesuffix(".index")
         names += [INDEX_NAME, *(f"{stem}.data-{number:05}-of-{count:05}" for number in range(count))]
-    names += [str(path.relative_to(source)) for path in sorted((source / "assets").rglob("*")) if path.is_file()]
+    folders = ("assets",) if index.is_file() else ("assets", "variables")  # an older form of weights has no index
+    files = (path for folder in folders for path in sorted((source / folder).rglob("*")))
+    names += [str(path.relative_to(source)) for path in files if path.is_file()]
     missing = [name for name in names if not (source / name).is_file()]
     if missing:
         raise ModelError(f"{missing[0]} of the model is missing.", "Copy the whole folder again.", str(source))
     return names
 
 
-def _asker(source: Path, model: Any, wanted: Wanted) -> tuple[Any, str]:
-    """How to run the source, or why it does not run; one with several graphs is asked by its tags."""
-    from cpr.models import load_model
+def _made(source: Path, model: Any, wanted: Wanted) -> Made:
+    """How to ask the source, or why it does not run; one with several graphs is asked by their tags."""
+    if len(model.meta_graphs) == 1:
+        try:
+            loaded = load_model(source, tags=wanted.from_tags)
+        except CprError as error:
+            return Made(why=error.message)
+        return Made(_without_slots(model, loaded), _call(loaded))
+    runs = {}
+    for graph in model.meta_graphs:
+        try:
+            runs[frozenset(graph.meta_info_def.tags)] = _call(load_model(source, tags=graph.meta_info_def.tags))
+        except CprError:
+            continue
+    return Made(why="" if runs else "none of its graphs can be loaded", by_tags=runs)
 
-    if len(model.meta_graphs) > 1:
-        return None, "it has several graphs"
-    try:
-        loaded = load_model(source, tags=wanted.from_tags)
-    except CprError as error:
-        return None, error.message
 
+def _call(loaded: LoadedModel) -> Run:
     def run(signature: str, arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         return loaded.call(arrays, signature)
 
-    return run, ""
+    return run
+
+
+def _without_slots(model: Any, loaded: LoadedModel) -> tuple[str, ...]:
+    """Take the slots of an optimizer that this TensorFlow does not know out of the objects, which then can be restored."""
+    if _SLOTS not in loaded.reason:
+        return ()
+    for node in model.meta_graphs[0].object_graph_def.nodes:
+        del node.slot_variables[:]
+    return ("the optimizer was taken out of the objects: with it they cannot be restored",)
 
 
 def refuse_tensors(wanted: Wanted) -> None:

@@ -43,13 +43,14 @@ class Made:
     """What a source's module wrote: ``notes`` for the user, and how to ask the source itself, ``None`` where it cannot run.
 
     ``why`` says in the second case why not. ``requests`` are the only ones that the source answers, by signature, where it
-    does not answer any.
+    does not answer any. ``by_tags`` ask each graph of a source that has several.
     """
 
     notes: tuple[str, ...] = ()
     run: Run | None = None
     why: str = ""
     requests: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
+    by_tags: Mapping[frozenset[str], Run] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -123,7 +123,7 @@ def export(
         tell("Checking the result: both loaders, every signature, inspection.")
         allowed = {*allow, *((kinds.UNBATCHED.id,) if keep_batch else ())}
         asked = checking.Asked(golden, first.requests)
-        compared, findings = checking.check(folder, {**others, None: first.run}, asked, allowed)
+        compared, findings = checking.check(folder, {**first.by_tags, **others, None: first.run}, asked, allowed)
         model = read_saved_model(folder)
     return Exported(target, found.kind, model._replace(path=target), first.notes, compared, first.why, findings)
 
@@ -135,6 +135,7 @@ class _Ready(NamedTuple):
     run: Run | None
     why: str
     requests: Mapping[str, Mapping[str, Any]]
+    by_tags: Mapping[frozenset[str] | None, Run | None]
 
 
 def _made(found: making.Found, folder: Path, wanted: Wanted, tell: Say) -> _Ready:
@@ -153,7 +154,7 @@ def _made(found: making.Found, folder: Path, wanted: Wanted, tell: Say) -> _Read
         run = None if run is None else added.asked(run)
     for note in notes:
         tell(note)
-    return _Ready(notes, run, made.why, requests)
+    return _Ready(notes, run, made.why, requests, {tags: names.asked(each) for tags, each in made.by_tags.items()})
 
 
 def _join(folder: Path, also: Mapping[Any, Any], wanted: Wanted, tell: Say) -> dict[Any, Run | None]:
