@@ -85,7 +85,7 @@ class GoogleStorage(Bucket):
     def uri(self, name: str) -> str:
         return f"gs://{self._bucket}" + (f"/{name}" if name else "")
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
+    def hasher(self) -> Hasher:
         return _Crc32c()
 
     def write(
@@ -317,13 +317,13 @@ class GoogleStorage(Bucket):
         return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
 
 
-def _part_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
+def _part_matches(answer: Answer, crc32c: int, headers: Mapping[str, str]) -> bool:
     """Whether the CRC32C that the server reports for a part is that of its content."""
     found = [text.partition("=")[2] for text in answer.header("x-goog-hash").split(",") if text.strip().startswith("crc32c=")]
-    return not found or found[0].strip() == base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
+    return not found or found[0].strip() == base64.b64encode(crc32c.to_bytes(4, "big")).decode()
 
 
-_XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda content: {}, _part_matches)
+_XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda *part: {}, _part_matches)
 
 
 def _stored(document: Mapping[str, Any]) -> Stored:

@@ -75,7 +75,7 @@ class LocalStorage(Bucket):
     def uri(self, name: str) -> str:
         return f"{str(self._location).rstrip('/')}/{name}" if name else str(self._location)
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
+    def hasher(self) -> Hasher:
         return _NoChecksums()
 
     def stop(self, at_once: bool) -> None:

@@ -11,13 +11,13 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
+import google_crc32c
 from botocore import exceptions as boto
 
 from cpr.errors import ChecksumError, StorageError
@@ -35,7 +35,7 @@ from cpr.storage.base import (
     too_long,
 )
 from cpr.storage.location import Location
-from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32_header, md5_matches, parse, tells_of_parts, text_of
+from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32c_header, md5_matches, parse, tells_of_parts, text_of
 from cpr.storage.s3_sign import Account
 from cpr.storage.service import Service, Unreachable
 from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
@@ -51,30 +51,18 @@ _SAFE = "/-_.~"
 
 
 class _Checksums:
-    """CRC32, and MD5, which is the ETag of what is sent in one request."""
+    """CRC32C, and MD5, which is the ETag of what is sent in one request."""
 
     def __init__(self) -> None:
-        self._crc32, self._md5 = 0, hashlib.md5(usedforsecurity=False)
+        self._crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+        self._md5 = hashlib.md5(usedforsecurity=False)
 
     def update(self, block: bytes) -> None:
-        self._crc32 = zlib.crc32(block, self._crc32)
+        self._crc32c.update(block)
         self._md5.update(block)
 
     def values(self) -> dict[str, str]:
-        return {"crc32": f"{self._crc32:08x}", "etag": self._md5.hexdigest()}
-
-
-class _Crc32:
-    """What Amazon's servers report of content in parts; the ETag follows from the parts' own."""
-
-    def __init__(self) -> None:
-        self._crc32 = 0
-
-    def update(self, block: bytes) -> None:
-        self._crc32 = zlib.crc32(block, self._crc32)
-
-    def values(self) -> dict[str, str]:
-        return {"crc32": f"{self._crc32:08x}"}
+        return {"crc32c": self._crc32c.digest().hex(), "etag": self._md5.hexdigest()}
 
 
 class S3Storage(Bucket):
@@ -105,8 +93,8 @@ class S3Storage(Bucket):
     def uri(self, name: str) -> str:
         return f"s3://{self._bucket}" + (f"/{name}" if name else "")
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
-        return _Crc32() if in_parts else _Checksums()
+    def hasher(self) -> Hasher:
+        return _Checksums()
 
     def write(
         self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
@@ -300,7 +288,7 @@ class S3Storage(Bucket):
 
 
 _AMAZON_PARTS = Dialect(
-    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda *part: True
+    {"x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-type": "FULL_OBJECT"}, crc32c_header, lambda *part: True
 )
 """Amazon's own servers compare a part with the checksum beside it, and add them up to the whole's."""
 _OTHER_PARTS = Dialect({}, content_md5, md5_matches)
@@ -312,7 +300,7 @@ def _stored(answer: Answer, size: int) -> Stored:
     encrypted = answer.header("x-amz-server-side-encryption")
     if encrypted in ("", "AES256") and not answer.header("x-amz-server-side-encryption-customer-algorithm"):
         checksums["etag"] = answer.header("ETag").strip('"').lower()
-    for name, length in (("sha256", 32), ("crc32", 4)):
+    for name, length in (("sha256", 32), ("crc32c", 4)):
         text = answer.header(f"x-amz-checksum-{name}")
         if text and "-" not in text and answer.header("x-amz-checksum-type") != "COMPOSITE":
             value = base64.b64decode(text)
