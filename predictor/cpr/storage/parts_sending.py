@@ -147,7 +147,7 @@ class _Transfer:
                         self._check(file, sha256.hexdigest())
                     crc32c = google_crc32c.value(content)
                     kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
-                    future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
+                    future = None if kept else self._way.senders.submit(self._send, parts, number, [content], crc32c)
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
@@ -166,8 +166,10 @@ class _Transfer:
         if file.read(1) or sha256 != self._sha256:
             raise NotAsListed(self._path.stat().st_size, sha256)
 
-    def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
-        """Runs in a sender's thread: the content is given back there, whatever happens."""
+    def _send(self, parts: Parts, number: int, box: list[bytes], crc32c: int) -> str:
+        """Runs in a sender's thread: the content is given back there, whatever happens, and ``box`` holds it no more."""
+        content = box.pop()
+        count = len(content)
         try:
             for attempt in range(_TRIES):
                 try:
@@ -177,7 +179,8 @@ class _Transfer:
                     if attempt == _TRIES - 1:
                         raise
         finally:
-            self._way.budget.give_back(len(content))
+            del content
+            self._way.budget.give_back(count)
         self._way.journal.part(self._name, number, token, crc32c)
         return token
 
