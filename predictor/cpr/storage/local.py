@@ -64,7 +64,7 @@ class LocalStorage(Bucket):
     """Files are written beside their place and renamed, so that a reader never sees half of one."""
 
     creates_once = True
-    part_bytes = 64 << 20
+    part_bytes = 16 << 20
     parallel = 2
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:

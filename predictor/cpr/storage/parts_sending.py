@@ -147,7 +147,7 @@ class _Transfer:
                     if size == self._size:  # a session makes the object as it gets the last part
                         self._check(file, sha256.hexdigest())
                     kept = self._kept(number, held[number], content) if number in held else None
-                    future = None if kept is not None else self._way.senders.submit(self._send, parts, number, content)
+                    future = None if kept is not None else self._way.senders.submit(self._send, parts, number, [content])
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
@@ -172,8 +172,10 @@ class _Transfer:
         known, crc32c = self._known.get(number), google_crc32c.value(content)
         return crc32c if (token == "" if known is None else known == (token, crc32c)) else None
 
-    def _send(self, parts: Parts, number: int, content: bytes) -> tuple[str, int]:
-        """Runs in a sender's thread: the content is given back there, whatever happens."""
+    def _send(self, parts: Parts, number: int, box: list[bytes]) -> tuple[str, int]:
+        """Runs in a sender's thread: the content is given back there, whatever happens, and ``box`` holds it no more."""
+        content = box.pop()
+        count = len(content)
         try:
             crc32c = google_crc32c.value(content)
             for attempt in range(_TRIES):
@@ -184,7 +186,8 @@ class _Transfer:
                     if attempt == _TRIES - 1:
                         raise
         finally:
-            self._way.budget.give_back(len(content))
+            del content
+            self._way.budget.give_back(count)
         self._way.journal.part(self._name, number, token, crc32c)
         return token, crc32c
 
