@@ -52,7 +52,7 @@ class Budget:
 def _share_arenas() -> None:
     """Let the threads of this process share what they free: in glibc each keeps some megabytes of it for itself otherwise, so
     that a budget of 96 MiB took 180."""
-    import ctypes
+    with suppress(AttributeError, ImportError, OSError, TypeError):  # another C library or system, or a Python without libffi
+        import ctypes
 
-    with suppress(AttributeError, OSError, TypeError):  # another C library, or another system
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 2)
