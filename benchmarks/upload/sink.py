@@ -19,7 +19,8 @@ from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import google_crc32c
 import uvloop
-from crc32c import combined
+
+from cpr.storage.crc32c import joined
 
 _BUFFER = 256 << 10
 """Bytes read at a time: what stays in the processor's cache until it is summed up."""
@@ -187,7 +188,7 @@ class Connection(asyncio.BufferedProtocol):
         before = self._parts.setdefault(name, {}).get(0, Known(0, 0)) if start else Known(0, 0)
         so_far = chunk
         if before.size:
-            so_far = Known(before.size + chunk.size, combined(before.crc32c, chunk.crc32c, chunk.size))
+            so_far = Known(before.size + chunk.size, joined([(before.crc32c, before.size), (chunk.crc32c, chunk.size)]))
         if total.isdigit() and so_far.size < int(total):
             self._parts.setdefault(name, {})[0] = so_far
             return _reply(308, {"Range": f"bytes=0-{so_far.size - 1}"}, b"")
@@ -211,9 +212,7 @@ class Connection(asyncio.BufferedProtocol):
             return _xml_reply(f"<InitiateMultipartUploadResult {_NAMESPACE}>{result}</InitiateMultipartUploadResult>")
         if method == "POST":
             parts = [part for _, part in sorted(self._parts.pop(key).items())]
-            size, crc32c = 0, 0
-            for part in parts:
-                size, crc32c = size + part.size, combined(crc32c, part.crc32c, part.size)
+            size, crc32c = sum(part.size for part in parts), joined((part.crc32c, part.size) for part in parts)
             self._objects[key] = Known(size, crc32c, etags=tuple(part.md5 for part in parts))
             result = f"<Bucket>bench</Bucket><Key>{key}</Key><ETag>{self._objects[key].etag}</ETag>"
             return _xml_reply(f"<CompleteMultipartUploadResult {_NAMESPACE}>{result}</CompleteMultipartUploadResult>")

@@ -111,8 +111,8 @@ class FaultProxy:
             while True:
                 client, _ = self._listener.accept()
                 thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
 
     def _serve(self, client: socket.socket) -> None:
         """The requests of one connection, each over the same connection to the server."""

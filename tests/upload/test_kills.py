@@ -56,10 +56,12 @@ def killed_on_the_wire(draw: random.Random, way: Place, bundle: ValidatedBundle)
         assert process is not None
         process.kill()
 
-    first = draw.randrange(1, 22)
-    rules: list[Rule] = [act(kill, first=first)]
+    # What the server got whole it ends before the next run begins: else that might not find it yet.
+    where = draw.choice([{}, {"path": "partNumber=|upload_id="}])
+    which = {"first": draw.randrange(1, 5 if where else 22), **where}
+    rules: list[Rule] = [act(kill, **which)]
     if draw.random() < 0.7:
-        rules.append(cut(draw.randrange(PART), first=first))
+        rules.append(cut(draw.randrange(70_000 if where else 100), **which))
     with fault_proxy(way.port, *rules) as proxy:
         process = started(bundle, way.uri, STORAGE_EMULATOR_HOST=proxy.endpoint, AWS_ENDPOINT_URL=proxy.endpoint)
         ended(process)
@@ -70,9 +72,7 @@ def killed_on_the_wire(draw: random.Random, way: Place, bundle: ValidatedBundle)
         assert upload(bundle, way.uri, endpoint=proxy.endpoint).digest == bundle.bundle.manifest.digest
         size = sum(entry.size for entry in bundle.bundle.manifest.all_files)
         twice = proxy.sent("PUT|POST") - size
-        assert twice <= 2 * PART + sum(map(len, SMALL.values())) + OVERHEAD, [
-            (one.method, one.path[-90:], one.sent, one.status) for one in proxy.attempts
-        ]
+        assert twice <= 2 * PART + sum(map(len, SMALL.values())) + OVERHEAD
 
 
 def started(bundle: ValidatedBundle, uri: str, **environment: str) -> subprocess.Popen[str]:

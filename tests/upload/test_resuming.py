@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import stat
 from collections.abc import Callable
 from pathlib import Path
 
@@ -24,8 +23,6 @@ from cpr.storage import open_storage
 from cpr.storage.journal import Journal
 
 LARGE = "model/large.bin"
-CONTENT = r"partNumber=|upload_id="
-"""Requests that carry parts."""
 
 
 class BreakOffError(Exception):
@@ -57,38 +54,24 @@ def broken(way: Place, make: MakeValidated, noise: bytes) -> ValidatedBundle:
 
 def test_goes_on_inside_the_file_that_broke(way: Place, make: MakeValidated, noise: bytes, tmp_path: Path) -> None:
     bundle = make(files={"large.bin": noise})
-    if way.kind == "folder":
+    if way.kind in ("folder", "session"):
         break_off(way, bundle)
+        assert [path.stat().st_mode & 0o777 for path in journals(tmp_path)] == [0o600]
         done = upload(bundle, way.uri)
-        assert PART <= done.bytes_resumed <= len(noise)
-        assert published(way.uri) == bundle.bundle.manifest
-        return
-    with fault_proxy(
-        way.port, cut(1 << 20, path="partNumber=3", times=ALWAYS), cut(1 << 20, path="upload_id=", first=2)
-    ) as proxy:
-        if way.kind == "session":  # what is cut once is gone on with in the same run
-            upload(bundle, way.uri, endpoint=proxy.endpoint)
-        else:
+    else:
+        with fault_proxy(way.port, cut(1 << 20, path="partNumber=3", times=ALWAYS)) as proxy:
             with pytest.raises(StorageError, match="cannot be reached"):
                 upload(bundle, way.uri, endpoint=proxy.endpoint)
             assert [path.stat().st_mode & 0o777 for path in journals(tmp_path)] == [0o600]
+            tries = proxy.hits[0]
             proxy.relent()
             done = upload(bundle, way.uri, endpoint=proxy.endpoint)
-            assert done.bytes_sent + done.bytes_resumed >= len(noise)
-            assert done.bytes_resumed >= len(noise) - 2 * PART
-    assert proxy.hits[0] + proxy.hits[1] > 0
-    assert len(noise) <= proxy.sent("PUT", CONTENT) <= len(noise) + 2 * PART
+        # The part that broke each time, and one that its fellow may have had under way.
+        assert len(noise) <= proxy.sent("PUT", "partNumber=") <= len(noise) + (tries << 20) + PART
+    assert PART <= done.bytes_resumed <= len(noise)
+    assert done.bytes_sent + done.bytes_resumed >= len(noise)
+    assert done.bytes_sent <= 2 * PART + 100_000
     assert published(way.uri) == bundle.bundle.manifest
-    assert journals(tmp_path) == []
-
-
-def test_another_process_goes_on(way: Place, broken: ValidatedBundle, tmp_path: Path) -> None:
-    [journal] = journals(tmp_path)
-    assert stat.S_IMODE(journal.stat().st_mode) == 0o600
-    done = upload(broken, way.uri)
-    assert done.bytes_resumed >= PART
-    assert done.bytes_sent < 2 * PART + 100_000
-    assert published(way.uri) == broken.bundle.manifest
     assert journals(tmp_path) == []
 
 
@@ -106,11 +89,6 @@ def forget(place: Place, journal: Path) -> None:
             path.unlink()
 
 
-def truncated(place: Place, journal: Path) -> None:
-    content = journal.read_bytes()
-    journal.write_bytes(content[: content.index(b'"session"') + 20])
-
-
 def told(session: str) -> Callable[[Place, Path], None]:
     """The journal names another session."""
 
@@ -123,7 +101,7 @@ def told(session: str) -> Callable[[Place, Path], None]:
     return change
 
 
-@pytest.mark.parametrize("harm", [forget, truncated, told("nonsense")], ids=["forgotten", "truncated", "nonsense"])
+@pytest.mark.parametrize("harm", [forget, told("nonsense")], ids=["forgotten", "nonsense"])
 def test_a_session_that_is_good_for_nothing(
     harm: Callable[[Place, Path], None], way: Place, broken: ValidatedBundle, tmp_path: Path
 ) -> None:
@@ -183,13 +161,17 @@ LINE = st.binary(max_size=60) | st.dictionaries(st.sampled_from(KEYS), JUNK | st
 @example(lines=[b'{"session": "s", "name": "a", "part": Infinity}'])
 @example(lines=[b'{"whole": "s", "name": "a", "checksums": []}'])
 @example(lines=[b'{"sent": "1", "name": {}, "token": "", "crc32c": 1}'])
-@example(lines=[b"[" * 100_000])
 @example(lines=[b'{"part": ' + b"9" * 5000 + b"}"])
 def test_a_garbled_journal_tells_what_can_be_read(lines: list[bytes], tmp_path: Path) -> None:
     (tmp_path / "journal").write_bytes(b"\n".join([*lines, b'{"session": "mine", "name": "last", "part": 7}', b'{"sent": 0']))
     journal = Journal(tmp_path / "journal")
     assert journal.sessions["last"].id == "mine"
     assert all(isinstance(session.part, int) for session in journal.sessions.values())
+
+
+def test_a_journal_of_depth(tmp_path: Path) -> None:
+    (tmp_path / "journal").write_bytes(b"[" * 100_000 + b'\n{"session": "mine", "name": "last", "part": 7}\n')
+    assert Journal(tmp_path / "journal").sessions["last"].id == "mine"
 
 
 @settings(max_examples=8, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])

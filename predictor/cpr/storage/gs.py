@@ -1,4 +1,4 @@
-"""Google Cloud Storage: its JSON API, and its XML API for content in parts. The one module that imports google-auth.
+"""Google Cloud Storage: its JSON API, and its XML API for content in parts.
 
 ``STORAGE_EMULATOR_HOST`` or an ``http://`` endpoint reaches an emulator, without credentials: no token ever goes in the clear.
 """
@@ -11,17 +11,14 @@ import os
 import re
 import secrets
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 from urllib.parse import quote, urlencode, urlsplit
 
 import google_crc32c
-from google.auth import exceptions as auth
 
 from cpr.errors import ChecksumError, StorageError
 from cpr.storage.base import (
-    NOT_UNDERSTOOD,
     Bucket,
     Fingerprint,
     Hasher,
@@ -33,12 +30,13 @@ from cpr.storage.base import (
     check_name,
     too_long,
 )
+from cpr.storage.gs_errors import GoogleErrors
 from cpr.storage.gs_sign import bearer, nobody
 from cpr.storage.location import Location
 from cpr.storage.multipart import Dialect, Multipart, tells_of_parts
 from cpr.storage.resumable import STATUSES, Resumable
-from cpr.storage.service import Service, Unreachable
-from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
+from cpr.storage.service import Service
+from cpr.storage.wire import Answer, Body, Wire
 
 _HOST = "https://storage.googleapis.com"
 _PRINTABLE = re.compile(r"[!-~]+")
@@ -56,7 +54,7 @@ class _Crc32c:
         return {"crc32c": self._checksum.digest().hex()}
 
 
-class GoogleStorage(Bucket):
+class GoogleStorage(GoogleErrors, Bucket):
     creates_once = True
     part_bytes = 8 << 20
 
@@ -82,10 +80,7 @@ class GoogleStorage(Bucket):
     def go_on(self) -> None:
         self._service.wire.go_on()
 
-    def uri(self, name: str) -> str:
-        return f"gs://{self._bucket}" + (f"/{name}" if name else "")
-
-    def hasher(self, in_parts: bool = False) -> Hasher:
+    def hasher(self) -> Hasher:
         return _Crc32c()
 
     def write(
@@ -249,81 +244,18 @@ class GoogleStorage(Bucket):
         with self._understood(name):
             return _stored(document)
 
-    @contextmanager
-    def _understood(self, name: str) -> Iterator[None]:
-        try:
-            yield
-        except NOT_UNDERSTOOD as error:
-            raise StorageError(
-                f"gs://{self._bucket} answered with something else than the JSON of Google Cloud Storage.",
-                "Check STORAGE_EMULATOR_HOST or the endpoint if set, and any proxy.",
-                self.uri(name),
-            ) from error
-
-    def _good(self, answer: Answer, name: str) -> Answer:
-        if answer.status >= 300:
-            raise self._refusal(answer, name)
-        return answer
-
     def _is_missing(self, answer: Answer) -> bool:
         """Whether an object is missing, and not its bucket."""
         return answer.status == 404 and b"bucket does not exist" not in answer.body
 
-    @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
-        """Turn what can go wrong on the way into one ``StorageError`` that says what to do."""
-        uri, bucket = self.uri(name), f"gs://{self._bucket}"
-        try:
-            yield
-        except (Unreachable, BrokenWire, auth.TransportError) as error:
-            host = self._service.wire.netloc if hasattr(self, "_service") else "Google's sign-in"
-            raise StorageError(
-                f"{host} cannot be reached: {_short(str(error))}.",
-                "Check the network, any proxy, and STORAGE_EMULATOR_HOST or the endpoint if set; then run it again.",
-                uri,
-            ) from error
-        except auth.GoogleAuthError as error:
-            detail = _short(str(error))
-            clock = "reasonable timeframe" in detail
-            raise StorageError(
-                f"There are no usable credentials for {bucket}: {detail}.",
-                "Set this machine's clock: it is wrong by minutes."
-                if clock
-                else "Run `gcloud auth application-default login`, or point GOOGLE_APPLICATION_CREDENTIALS at a key file.",
-                uri,
-            ) from error
-        except SinkFailed as failure:
-            raise failure.error from failure
 
-    def _refusal(self, answer: Answer, name: str) -> StorageError:
-        uri, bucket, detail = self.uri(name), f"gs://{self._bucket}", _reason(answer)
-        if answer.status == 404:
-            return StorageError(
-                f"The bucket {bucket} does not exist.",
-                f"Check its name, or create it: `gcloud storage buckets create {bucket}`.",
-                uri,
-            )
-        if answer.status == 401:
-            return StorageError(
-                f"{bucket} refused the credentials: {detail}.", "Run `gcloud auth application-default login` again.", uri
-            )
-        if answer.status == 403:
-            return StorageError(
-                f"These credentials may not do this in {bucket}: {detail}.",
-                f"Ask for roles/storage.objectUser (objectViewer, where you only read): `gcloud storage buckets "
-                f"add-iam-policy-binding {bucket} --member=user:YOU --role=roles/storage.objectUser`.",
-                uri,
-            )
-        return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
-
-
-def _part_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
+def _part_matches(answer: Answer, crc32c: int, headers: Mapping[str, str]) -> bool:
     """Whether the CRC32C that the server reports for a part is that of its content."""
     found = [text.partition("=")[2] for text in answer.header("x-goog-hash").split(",") if text.strip().startswith("crc32c=")]
-    return not found or found[0].strip() == base64.b64encode(google_crc32c.value(content).to_bytes(4, "big")).decode()
+    return not found or found[0].strip() == base64.b64encode(crc32c.to_bytes(4, "big")).decode()
 
 
-_XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda content: {}, _part_matches)
+_XML = Dialect({"Content-Type": "application/octet-stream", "Content-Length": "0"}, lambda *part: {}, _part_matches)
 
 
 def _stored(document: Mapping[str, Any]) -> Stored:
@@ -350,21 +282,6 @@ def _damaged(uri: str) -> ChecksumError:
     return ChecksumError(
         f"{uri} was damaged on its way: its CRC32C or its name differs.", "Run it again; suspect a proxy or the network.", uri
     )
-
-
-def _reason(answer: Answer) -> str:
-    """What the server said: Google's JSON, or else the start of its text; the status where it said nothing."""
-    try:
-        said = json.loads(answer.body)["error"]
-        text = str(said["message"] if isinstance(said, dict) else said)
-    except NOT_UNDERSTOOD:
-        text = answer.body[:300].decode("utf-8", "replace")
-    return _short(f"{answer.status} {text}")
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
 
 
 def _emulator() -> str | None:

@@ -64,7 +64,7 @@ class LocalStorage(Bucket):
     """Files are written beside their place and renamed, so that a reader never sees half of one."""
 
     creates_once = True
-    part_bytes = 64 << 20
+    part_bytes = 16 << 20
     parallel = 2
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
@@ -75,7 +75,7 @@ class LocalStorage(Bucket):
     def uri(self, name: str) -> str:
         return f"{str(self._location).rstrip('/')}/{name}" if name else str(self._location)
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
+    def hasher(self) -> Hasher:
         return _NoChecksums()
 
     def stop(self, at_once: bool) -> None:

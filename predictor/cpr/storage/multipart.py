@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -30,13 +29,13 @@ _TRIES = 3
 class Dialect:
     """In what the servers differ.
 
-    ``begin`` are the headers that open an upload, ``part`` those of a part with its content; ``check`` compares the answer to a
-    part with the content, or with those headers, and gives false where they differ.
+    ``begin`` are the headers that open an upload, ``part`` those of a part with its content and CRC32C; ``check`` compares the
+    answer to a part with that CRC32C, or with those headers, and gives false where they differ.
     """
 
     begin: Mapping[str, str]
-    part: Callable[[bytes], Mapping[str, str]]
-    check: Callable[[Answer, bytes, Mapping[str, str]], bool]
+    part: Callable[[bytes, int], Mapping[str, str]]
+    check: Callable[[Answer, int, Mapping[str, str]], bool]
 
 
 class Multipart:
@@ -69,13 +68,13 @@ class Multipart:
         """Whether the server no longer knows the upload, or does not let us go on with it."""
         return self._ask("GET", f"{self._query}&max-parts=1", {}, None).status in _NOT_OURS
 
-    def send(self, number: int, content: bytes) -> str:
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
         query = f"partNumber={number + 1}&{self._query}"
-        headers = self._dialect.part(content)
+        headers = self._dialect.part(content, crc32c)
         answer = self._ask("PUT", query, headers, content)
         if answer.status == _GONE:
             raise SessionLost
-        if not self._dialect.check(answer, content, headers):
+        if not self._dialect.check(answer, crc32c, headers):
             raise ChecksumError(
                 f"{self._uri} was damaged on its way: the checksum of part {number + 1} differs.",
                 "Run it again; suspect a proxy or the network.",
@@ -152,19 +151,19 @@ def text_of(element: ElementTree.Element, name: str) -> str:
     return element.findtext(f"{{*}}{name}") or ""
 
 
-def md5_matches(answer: Answer, content: bytes, headers: Mapping[str, str]) -> bool:
+def md5_matches(answer: Answer, crc32c: int, headers: Mapping[str, str]) -> bool:
     """Whether the ETag is the MD5 that was sent beside the content; one that is no MD5 says nothing."""
     etag = answer.header("ETag").strip('"').lower()
     return not _MD5.fullmatch(etag) or etag == base64.b64decode(headers["Content-MD5"]).hex()
 
 
-def content_md5(content: bytes) -> Mapping[str, str]:
+def content_md5(content: bytes, crc32c: int = 0) -> Mapping[str, str]:
     digest = hashlib.md5(content, usedforsecurity=False).digest()
     return {"Content-MD5": base64.b64encode(digest).decode()}
 
 
-def crc32_header(content: bytes) -> Mapping[str, str]:
-    return {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()}
+def crc32c_header(content: bytes, crc32c: int) -> Mapping[str, str]:
+    return {"x-amz-checksum-crc32c": base64.b64encode(crc32c.to_bytes(4, "big")).decode()}
 
 
 def _escaped(text: str) -> str:

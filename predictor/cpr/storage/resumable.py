@@ -48,7 +48,7 @@ class Resumable:
         whole = part_count(self._size, self._part) if self._offset == self._size else self._offset // self._part
         return dict.fromkeys(range(whole), "")
 
-    def send(self, number: int, content: bytes) -> str:
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
         start = number * self._part
         end = start + len(content)
         while self._offset < end:

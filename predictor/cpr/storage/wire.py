@@ -186,6 +186,12 @@ class SinkFailed(Exception):
         self.error = error
 
 
+def excerpt(text: str) -> str:
+    """The start of what a server or a library says, for the middle of a sentence."""
+    text = " ".join(text.split())
+    return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
+
+
 def _close(connections: list[http.client.HTTPConnection]) -> None:
     for connection in connections:
         connection.close()
