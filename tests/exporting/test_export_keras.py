@@ -80,6 +80,18 @@ def test_a_function_is_named_and_told_what_it_takes(tmp_path):
     assert found["centred"].tolist() == [[-2, -1], [0, 3]]
 
 
+def test_arguments_that_are_mappings_and_results_without_names(tmp_path):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[{"b": tf.TensorSpec([None]), "a": tf.TensorSpec([None])}, tf.TensorSpec([None])])
+    def run(pair, third):
+        return pair["a"] - pair["b"], third
+
+    cpr.export(tf.Module(), tmp_path / "model", function=run)
+    found = answers(tmp_path / "model", "serving_default", {"a": [5.0], "b": [3.0], "third": [1.0]})
+    assert {name: value.tolist() for name, value in found.items()} == {"output_0": [2.0], "output_1": [1.0]}
+
+
 @pytest.mark.parametrize("part", [None, "model"])
 def test_weights_of_a_checkpoint_go_into_a_module(part, tmp_path):
     import tensorflow as tf

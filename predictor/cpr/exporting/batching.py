@@ -7,8 +7,12 @@ from typing import Any
 
 from cpr.examples import ATOL, RTOL
 from cpr.exporting.values import varied
+from cpr.interface._failures import cause
 
 Shape = tuple[int | None, ...] | None
+STAYS = "batch: stays fixed: "
+"""How the note begins that says why."""
+
 Ask = Callable[[Mapping[str, Any]], Mapping[str, Any]]
 
 
@@ -45,11 +49,11 @@ def refused(ask: Ask, source: Ask, inputs: Mapping[str, tuple[str, Shape]], outp
     try:
         answered = ask(both)
     except Exception as error:  # of any kind, by operation
-        return f"the graph fails with more rows: {first_line(error)}"
+        return f"the graph fails with more rows: {cause(error)}"
     try:
         expected = in_chunks(source, rows)(both)
     except Exception as error:
-        return f"the source could not be asked: {first_line(error)}"
+        return f"the source could not be asked: {cause(error)}"
     for name, array in answered.items():
         mine, theirs = np.asarray(array), np.asarray(expected[name])
         if mine.shape != theirs.shape:
@@ -74,9 +78,3 @@ def in_chunks(source: Ask, rows: int) -> Ask:
         return {key: np.concatenate([part[key] for part in parts])[:count] for key in parts[0]}
 
     return ask
-
-
-def first_line(error: Exception) -> str:
-    """What it says, shortly."""
-    lines = str(error).strip().splitlines() or [type(error).__name__]
-    return lines[0][:200]

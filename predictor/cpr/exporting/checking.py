@@ -44,15 +44,16 @@ class Asked(NamedTuple):
 
 
 def check(
-    folder: Path, runs: Mapping[frozenset[str] | None, Run | None], asked: Asked, allow: Collection[str]
+    folder: Path, runs: Mapping[frozenset[str] | None, Run | None], asked: Asked, allow: Collection[str], why_fixed: str = ""
 ) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
     """Prove the SavedModel in ``folder``; ``runs`` ask its sources in the result's names, by tags, ``None`` for any others.
+    ``why_fixed`` says why the outer dimension was not freed, where that was tried.
 
     Gives what was compared, and the notes of the inspection. ``ModelError`` for one that a loader does not take, whose answers
     differ, or that inspection has an error or a warning for which is not in ``allow``.
     """
     found = survey(folder)
-    _refuse(found.findings, allow)
+    _refuse(found.findings, allow, why_fixed)
     compared: list[Comparison] = []
     for model in found.models:
         for graph in model.meta_graphs:
@@ -63,12 +64,13 @@ def check(
     return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)
 
 
-def _refuse(findings: Iterable[Finding], allow: Collection[str]) -> None:
+def _refuse(findings: Iterable[Finding], allow: Collection[str], why_fixed: str) -> None:
     for finding in findings:
         if finding.severity is not Severity.NOTE and finding.check not in allow:
             remedy = f"{finding.remedy} To export it as it is: `--allow {finding.check}`."
             if finding.check == kinds.UNBATCHED.id:
                 remedy = "If that is meant: `--keep-batch`, which leaves a fixed number of rows as it is and allows this."
+                remedy = f"It was not freed: {why_fixed}. {remedy}" if why_fixed else remedy
             raise ModelError(f"Nothing was written: {finding.check}: {finding.message}", remedy, finding.check)
 
 
@@ -168,7 +170,7 @@ def _difference(key: str, name: str, expected: Mapping[str, Any], answered: Mapp
 def _differs(key: str, name: str, what: str) -> ModelError:
     return ModelError(
         f"Nothing was written: the result does not answer as its source does. Signature {key!r}, {name}: {what}.",
-        "If the model draws random numbers (dropout that is on), export it in inference mode; else please report this.",
+        "Does it draw random numbers (dropout that is on), or keep state from one request to the next? Export it without.",
         key,
     )
 

@@ -15,11 +15,11 @@ from cpr.exporting import object_graph
 from cpr.exporting._tensorflow import copied, saved_model_message
 from cpr.exporting.methods import set_method
 from cpr.exporting.wanted import PREDICT, Names, Wanted, listed
+from cpr.interface._signature import HOOKS
 from cpr.saved_model.extras import FINGERPRINT_NAME
 from cpr.saved_model.reader import DEFAULT_SIGNATURE, PB_NAME
 
 SERVE = "serve"
-_HOOKS = ("__saved_model_init_op", "__saved_model_train_op")
 
 
 def edit(folder: Path, wanted: Wanted) -> tuple[Names, tuple[str, ...]]:
@@ -56,7 +56,7 @@ def _together(names: list[Names]) -> Names:
 
 def callable_keys(graph: Any) -> list[str]:
     """The signatures of a ``MetaGraphDef`` that a request can name."""
-    return sorted(key for key in graph.signature_def if key not in _HOOKS)
+    return sorted(key for key in graph.signature_def if key not in HOOKS)
 
 
 def chosen_key(graph: Any, wanted: str | None) -> str:

@@ -16,9 +16,10 @@ from pathlib import Path
 from typing import Any
 
 from cpr.errors import ModelError, PredictorError, UsageError
-from cpr.exporting import batching, estimator_child, saved_models, training
+from cpr.exporting import estimator_child, saved_models, training
 from cpr.exporting._tensorflow import quiet
 from cpr.exporting.wanted import Made, Wanted
+from cpr.interface._failures import cause
 
 _TIMEOUT = 3600.0  # seconds; it trains nothing, and imports an old TensorFlow
 _OLDER = "Name a Python with TensorFlow 2.15 or older, best that of the training: --python PATH."
@@ -52,7 +53,7 @@ def from_estimator(estimator: Any, folder: Path, wanted: Wanted) -> Made:
             made = estimator.export_saved_model(str(place / "export"), wanted.function, checkpoint_path=wanted.checkpoint)
         except Exception as error:  # the author's own functions
             raise ModelError(
-                f"The Estimator cannot be exported: {batching.first_line(error)}", "Correct it, or its serving input function."
+                f"The Estimator cannot be exported: {cause(error)}", "Correct it, or its serving input function."
             ) from error
         source = Path(made.decode() if isinstance(made, bytes) else made)
         asked = estimator_child.ask(tf, estimator, str(source), wanted.checkpoint, place)

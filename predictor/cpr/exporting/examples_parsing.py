@@ -12,10 +12,10 @@ from typing import Any, NamedTuple
 
 from cpr.errors import ModelError
 from cpr.exporting._tensorflow import copied, quiet, saved_model_message
-from cpr.exporting.batching import first_line
 from cpr.exporting.editing import chosen_key
 from cpr.exporting.methods import CHOSEN, INPUT
 from cpr.exporting.wanted import METHODS, Run, listed
+from cpr.interface._failures import cause
 from cpr.saved_model.dtypes import dtype_name
 from cpr.saved_model.reader import PB_NAME
 
@@ -27,6 +27,7 @@ _PARSED = {
 """What a feature of ``tf.Example`` is read as, for the type of the input that it becomes."""
 
 _ROWS = 3
+_SHAPES = {"classify": "a value for each class", "regress": "one value"}
 
 
 class Added(NamedTuple):
@@ -88,7 +89,7 @@ def add(folder: Path, method: str, wanted: str | None) -> Added:
                 (folder / PB_NAME).write_bytes(model.SerializeToString(deterministic=True))
         except Exception as error:  # of TensorFlow's, by what cannot be loaded, copied or saved
             raise ModelError(
-                f"The signature {method} cannot be added: {first_line(error)}", "Add it where the model is exported.", "--add"
+                f"The signature {method} cannot be added: {cause(error)}", "Add it where the model is exported.", "--add"
             ) from error
     return added
 
@@ -118,20 +119,32 @@ def _outputs(definition: Any, base: str, method: str) -> dict[str, str]:
             name
             for name, info in definition.outputs.items()
             if dtype_name(info.dtype) == dtype
-            and (name == new if info.tensor_shape.unknown_rank else len(info.tensor_shape.dim) in ranks)
+            and (name == new if info.tensor_shape.unknown_rank else _fits(info.tensor_shape.dim, ranks))
         ]
         named = [name for name in fit if name == new] or fit
         if len(named) == 1:
             found[new] = named[0]
     if not found:
-        there = listed(f"{name} ({dtype_name(info.dtype)})" for name, info in sorted(definition.outputs.items()))
+        there = listed(f"{name} ({_spelt(info)})" for name, info in sorted(definition.outputs.items()))
         needs = " or ".join(f"{new} ({dtype})" for new, (dtype, _) in CHOSEN[METHODS[method]].items())
         raise ModelError(
-            f"{method} answers with {needs}, a row for each instance, and {base!r} gives {there}.",
+            f"{method} answers with {needs} of {_SHAPES[method]} for each instance; {base!r} gives {there}.",
             f"Say which it is: `--rename-output NAME={next(iter(CHOSEN[METHODS[method]]))}`.",
             base,
         )
     return found
+
+
+def _spelt(info: Any) -> str:
+    """Type and shape of an output, for a message."""
+    shape = info.tensor_shape
+    sizes = "" if shape.unknown_rank else f" {[None if each.size < 0 else each.size for each in shape.dim]}"
+    return f"{dtype_name(info.dtype)}{sizes}"
+
+
+def _fits(sizes: Any, ranks: tuple[int, ...]) -> bool:
+    """Where one number is asked for, a second dimension has one."""
+    return len(sizes) in ranks and (1 not in ranks or all(each.size in (1, -1) for each in sizes[1:]))
 
 
 def _parsed(tf: Any, messages: Any, features: Mapping[str, tuple[str, tuple[int, ...]]]) -> dict[str, Any]:

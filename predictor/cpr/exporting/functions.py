@@ -8,6 +8,7 @@ from typing import Any
 
 from cpr.errors import ModelError, UsageError
 from cpr.exporting import batching
+from cpr.interface._failures import cause
 
 
 def spec(tf: Any, name: str, given: Any) -> Any:
@@ -42,7 +43,7 @@ def restore(tf: Any, owner: Any, checkpoint: str) -> None:
                 continue
             return
     except Exception as error:  # of TensorFlow's, Keras's and HDF5's, by what is amiss
-        raise _no_weights(checkpoint, batching.first_line(error)) from error
+        raise _no_weights(checkpoint, cause(error)) from error
     raise _no_weights(checkpoint, "it holds no value for some variables of the model")
 
 
@@ -69,7 +70,7 @@ def traced(tf: Any, serve: Callable[..., Any], specs: Mapping[str, Any], keep_ba
         try:
             trial = _concrete(tf, serve, free)
         except Exception as error:  # a function may do anything with its shapes
-            why = f"the function cannot be traced so: {batching.first_line(error)}"
+            why = f"the function cannot be traced so: {cause(error)}"
         else:
             why = batching.refused(_asked(tf, trial, specs), _asked(tf, serve, specs), *_ends(free, trial), rows)
             if not why:
@@ -78,10 +79,10 @@ def traced(tf: Any, serve: Callable[..., Any], specs: Mapping[str, Any], keep_ba
         final = _concrete(tf, serve, specs)
     except Exception as error:  # the author's own code
         raise ModelError(
-            f"The model cannot be traced: {batching.first_line(error)}",
+            f"The model cannot be traced: {cause(error)}",
             "It must run on tensors of its inputs' shapes and types, in inference mode.",
         ) from error
-    return final, [f"batch: stays fixed: {why}"] if why else [], None
+    return final, [f"{batching.STAYS}{why}"] if why else [], None
 
 
 def save(tf: Any, owner: Any, concrete: Any, key: str, folder: Path) -> None:

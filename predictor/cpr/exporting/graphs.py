@@ -18,6 +18,7 @@ from cpr.exporting.graph_tables import place_files
 from cpr.exporting.graph_weights import Weights, refuse_variables
 from cpr.exporting.recognising import INDEX, META
 from cpr.exporting.wanted import Made, Wanted
+from cpr.interface._failures import cause
 from cpr.saved_model.reader import DEFAULT_SIGNATURE
 
 _GRAPH_NAMES = ("graph.pbtxt", "graph.pb")
@@ -87,7 +88,7 @@ def _told(path: Path) -> Iterator[None]:
             if lacks
             else "Copy the files again from where they came, graph and weights together."
         )
-        raise ModelError(f"TensorFlow cannot run the graph: {batching.first_line(error)}", remedy, str(path)) from error
+        raise ModelError(f"TensorFlow cannot run the graph: {cause(error)}", remedy, str(path)) from error
 
 
 def _freed(
@@ -103,7 +104,7 @@ def _freed(
             free = {key: batching.freed(shape) for key, shape in shapes.items()}
             trial = GraphSession(tf, rewired(tf, graph, ends, free, dtypes), weights)
         except ValueError as error:
-            why = f"the shapes in the graph do not allow another: {batching.first_line(error)}"
+            why = f"the shapes in the graph do not allow another: {cause(error)}"
         else:
             inputs = {key: (dtypes[key].base_dtype.name, shape) for key, shape in free.items()}
             outputs = {key: _shape(tensor) for key, tensor in trial.outputs.items()}
@@ -111,7 +112,7 @@ def _freed(
             if not why:
                 return trial, [f"batch: free, was fixed to {rows}"], rows
     final = GraphSession(tf, rewired(tf, graph, ends, shapes, dtypes), weights)
-    return final, [f"batch: stays fixed: {why}"] if why else [], None
+    return final, [f"{batching.STAYS}{why}"] if why else [], None
 
 
 def _shape(tensor: Any) -> tuple[int | None, ...] | None:

@@ -14,6 +14,7 @@ from cpr.exporting import batching, functions
 from cpr.exporting._tensorflow import quiet
 from cpr.exporting.saved_models import refuse_tensors
 from cpr.exporting.wanted import Made, Wanted
+from cpr.interface._failures import cause
 from cpr.saved_model.reader import DEFAULT_SIGNATURE
 
 
@@ -47,7 +48,7 @@ def from_model(model: Any, folder: Path, wanted: Wanted) -> Made:
 
 
 def _unloadable(path: Path, error: Exception) -> ModelError:
-    text = batching.first_line(error)
+    text = cause(error)
     if "No model config" in str(error):
         return ModelError(
             f"{path} has weights alone, not the model.",

@@ -23,7 +23,7 @@ def from_module(module: Any, folder: Path, wanted: Wanted) -> Made:
             functions.restore(tf, module, wanted.checkpoint)
         function, called = _function(tf, module, wanted.function)
         specs, positional = _specs(tf, function, called, wanted.inputs)
-        serve = _serving(tf, function, list(specs)[:positional])
+        serve = _serving(tf, function, list(specs), positional)
         traced, notes, rows = functions.traced(tf, serve, specs, wanted.keep_batch)
         tf.saved_model.save(module, str(folder), signatures={wanted.signature or DEFAULT_SIGNATURE: traced})
 
@@ -68,28 +68,45 @@ def _functions(module: Any) -> dict[str, Any]:
     return found
 
 
-def _specs(tf: Any, function: Any, called: str, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], int]:
-    """A spec for each argument, by name: those ``wanted``, else those that it was decorated with or traced for.
+def _specs(tf: Any, function: Any, called: str, wanted: Mapping[str, Any]) -> tuple[dict[str, Any], Any]:
+    """A spec for each tensor, by name: those ``wanted``, else those that it was decorated with or traced for.
 
-    Gives also how many come first, by position.
+    Gives also the structure of the positional arguments, whose tensors come first.
     """
     if wanted:
-        return {name: functions.spec(tf, name, given) for name, given in wanted.items()}, 0
+        return {name: functions.spec(tf, name, given) for name, given in wanted.items()}, ()
     restored = list(getattr(function, "concrete_functions", None) or [])  # of a SavedModel that was loaded
     known = restored[0] if len(restored) == 1 else function
     positional, named = getattr(known, "structured_input_signature", (getattr(known, "input_signature", None) or (), {}))
     flat = [*tf.nest.flatten(positional), *named.values()]
-    if not flat or any(not isinstance(each, tf.TensorSpec) for each in flat):
+    if not flat:
         raise UsageError(
             f"The function {called} does not say what it takes.",
             'Decorate it with tf.function(input_signature=…), or say it: inputs={"x": ([None, 4], "float32")}.',
             "inputs",
         )
-    names = _arguments(function)
-    if len(names) != len(flat):
-        names = [each.name or f"input_{number}" for number, each in enumerate(flat)]
-    specs = {name: tf.TensorSpec(each.shape, each.dtype, name) for name, each in zip(names, flat, strict=True)}
-    return specs, len(flat) - len(named)
+    for each in flat:
+        if not isinstance(each, tf.TensorSpec):
+            raise UsageError(
+                f"The function {called} takes a {type(each).__name__}, which no request can hold.",
+                "Serve a function of plain tensors that makes it.",
+                "function",
+            )
+    names = _names(tf, function, positional, named, flat)
+    return {name: tf.TensorSpec(each.shape, each.dtype, name) for name, each in zip(names, flat, strict=True)}, positional
+
+
+def _names(tf: Any, function: Any, positional: Any, named: Mapping[str, Any], flat: list[Any]) -> list[str]:
+    """Of the arguments; of a mapping among them its keys; else as TensorFlow gives them."""
+    arguments = _arguments(function)
+    names: list[str] = []
+    for number, each in enumerate(positional):
+        known = arguments[number] if number < len(arguments) else getattr(each, "name", None) or f"input_{number}"
+        parts = sorted(each) if isinstance(each, Mapping) else [known]
+        count = len(tf.nest.flatten(each))
+        names += parts if len(parts) == count else [f"{known}_{part}" for part in range(count)]
+    names += list(named)
+    return names if len(set(names)) == len(flat) else [f"input_{number}" for number in range(len(flat))]
 
 
 def _arguments(function: Any) -> list[str]:
@@ -100,13 +117,14 @@ def _arguments(function: Any) -> list[str]:
     return [name for name, each in found.items() if name != "self" and each.kind is each.POSITIONAL_OR_KEYWORD]
 
 
-def _serving(tf: Any, function: Any, first: list[str]) -> Callable[..., dict[str, Any]]:
+def _serving(tf: Any, function: Any, names: list[str], positional: Any) -> Callable[..., dict[str, Any]]:
     """A function of named tensors that gives named tensors, and may be traced for other shapes."""
     plain = getattr(function, "python_function", function)
+    first = names[: len(tf.nest.flatten(positional))]
 
     def serve(**given: Any) -> dict[str, Any]:
-        named = {name: each for name, each in given.items() if name not in first}
-        answered = plain(*(given[name] for name in first), **named)
+        arguments = tf.nest.pack_sequence_as(positional, [given[name] for name in first])
+        answered = plain(*arguments, **{name: each for name, each in given.items() if name not in first})
         if isinstance(answered, Mapping):
             return dict(answered)
         flat = tf.nest.flatten(answered)

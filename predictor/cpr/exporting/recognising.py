@@ -71,6 +71,8 @@ def _file(path: Path) -> Source:
         return Source(SAVED_MODEL, path.parent)
     if path.name == STATE_NAME:
         return Source(FOLDER, path.parent)
+    if path.with_name(path.name + META).is_file():  # weights of the first format, in one file
+        return Source(CHECKPOINT, path)
     if path.suffix in (INDEX, META) or ".data-" in path.suffixes[-1:]:
         return _checkpoint(path)
     with open(path, "rb") as file:
@@ -87,6 +89,8 @@ def _file(path: Path) -> Source:
         return Source(KERAS, path)
     if path.suffix in (".pb", ".pbtxt"):
         return Source(GRAPH, path)
+    if path.suffix == ".keras":
+        raise ModelError(f"{path} is cut short, or no Keras file.", "Copy it again from where it came.", str(path))
     raise ModelError(f"{path} is no model that is known.", _TAKES, str(path))
 
 

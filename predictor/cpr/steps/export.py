@@ -92,6 +92,7 @@ def export(
     ``cpr inspect`` has neither error nor warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``MissingExtra``.
     """
     from cpr.exporting import checking, making
+    from cpr.exporting.batching import STAYS
     from cpr.saved_model import kinds
     from cpr.saved_model.reader import read_saved_model
 
@@ -123,7 +124,8 @@ def export(
         tell("Checking the result: both loaders, every signature, inspection.")
         allowed = {*allow, *((kinds.UNBATCHED.id,) if keep_batch else ())}
         asked = checking.Asked(golden, first.requests)
-        compared, findings = checking.check(folder, {**first.by_tags, **others, None: first.run}, asked, allowed)
+        why_fixed = next((note.removeprefix(STAYS) for note in first.notes if note.startswith(STAYS)), "")
+        compared, findings = checking.check(folder, {**first.by_tags, **others, None: first.run}, asked, allowed, why_fixed)
         model = read_saved_model(folder)
     return Exported(target, found.kind, model._replace(path=target), first.notes, compared, first.why, findings)
 
