@@ -94,6 +94,9 @@ def test_what_a_graph_leaves_open_is_asked(trained, tmp_path):
     other = str(REPOSITORY / "sample_models" / "add_two" / "exports" / "builder" / "variables" / "variables")
     assert "no value for net/w" in told(ModelError, source.folder / "graph.pbtxt", checkpoint=other, **ENDS)
     export_sources.freeze(tmp_path / "frozen.pb", "rowwise")
+    with open(tmp_path / "large.pb", "wb") as file:
+        file.truncate(1 << 31)  # takes no room
+    assert "2,147,483,648" in told(ModelError, tmp_path / "large.pb")
     (tmp_path / "cut.pb").write_bytes((tmp_path / "frozen.pb").read_bytes()[:-9])
     assert "neither a GraphDef nor a MetaGraphDef" in told(ModelError, tmp_path / "cut.pb")
 
@@ -118,3 +121,17 @@ def test_weights_that_are_cut_short(trained, tmp_path):
     with pytest.raises(ModelError) as caught:
         cpr.export(folder / "model.ckpt-2", tmp_path / "model", **ENDS)
     assert "Copy the files again" in caught.value.remedy
+
+
+def test_large_constants_of_a_frozen_graph_become_variables(tmp_path):
+    import tensorflow as tf
+
+    table = np.arange(600_000, dtype=np.float32).reshape(-1, 2)
+    with tf.Graph().as_default() as graph:
+        x = tf.compat.v1.placeholder(tf.int32, [None], name="x")
+        tf.gather(tf.constant(table), x, name="y")
+    tf.io.write_graph(graph.as_graph_def(), str(tmp_path), "frozen.pb", as_text=False)
+    exported = cpr.export(tmp_path / "frozen.pb", tmp_path / "model")
+    assert answers(tmp_path / "model", "serving_default", {"x": [0, 299_999]})["y"].tolist() == [[0, 1], [599_998, 599_999]]
+    assert (tmp_path / "model" / "saved_model.pb").stat().st_size < 20_000
+    assert "weights: 1 constant of 2,400,000 bytes became variables, which take less memory to load" in exported.notes

@@ -172,5 +172,6 @@ def _text(exported: Exported) -> str:
         else:
             reason = exported.why_not or "; ".join(each.refused) or "no values are known that it takes"
             lines.append(f"  {where}: not compared with the source: {reason}")
+    lines += [f"  {finding.severity.value} {finding.check}: {finding.message}" for finding in exported.findings]
     lines.append(f"next: cpr inspect {exported.path}")
     return "\n".join(map(printable, lines))

@@ -49,7 +49,7 @@ def check(
     """Prove the SavedModel in ``folder``; ``runs`` ask its sources in the result's names, by tags, ``None`` for any others.
     ``why_fixed`` says why the outer dimension was not freed, where that was tried.
 
-    Gives what was compared, and the notes of the inspection. ``ModelError`` for one that a loader does not take, whose answers
+    Gives what was compared, and what the inspection found. ``ModelError`` for one that a loader does not take, whose answers
     differ, or that inspection has an error or a warning for which is not in ``allow``.
     """
     found = survey(folder)
@@ -61,7 +61,7 @@ def check(
             for loader in LOADERS:
                 compared = [*compared, *_load_and_ask(folder, graph.tags, loader, run, asked)]
     _refuse_unused(asked.examples, compared)
-    return _joined(compared), tuple(finding for finding in found.findings if finding.severity is Severity.NOTE)
+    return _joined(compared), found.findings
 
 
 def _refuse(findings: Iterable[Finding], allow: Collection[str], why_fixed: str) -> None:

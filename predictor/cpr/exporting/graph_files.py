@@ -10,12 +10,21 @@ from typing import Any
 from cpr.errors import ModelError
 from cpr.exporting._tensorflow import parsed_text, saved_model_message, tensorflow
 
+_MOST = 1 << 31
+"""Bytes of a message of protobuf."""
+
 _OP = re.compile(r"[A-Za-z][\w>.]*")
 
 
 def read_meta_graph(path: Path) -> Any:
     """The ``MetaGraphDef`` in a file; of a ``GraphDef`` it has the graph alone. ``ModelError`` for anything else."""
     tf = tensorflow()
+    if path.stat().st_size >= _MOST:
+        raise ModelError(
+            f"{path} has {path.stat().st_size:,} bytes; protobuf, and so TensorFlow, reads less than {_MOST:,}.",
+            "Export the graph with its weights in a checkpoint, not as constants.",
+            str(path),
+        )
     content = path.read_bytes()
     read = _binary if b"\0" in content[:4096] or not _is_text(content) else _text
     meta = read(content, tf.compat.v1.MetaGraphDef)

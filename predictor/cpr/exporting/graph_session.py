@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr.exporting.graph_rewiring import Served
-from cpr.exporting.graph_weights import Weights, attach, load
+from cpr.exporting.graph_weights import Value, attach, load
 from cpr.exporting.wanted import PREDICT
 
 _INIT = "export/init"
@@ -16,7 +16,7 @@ _INIT = "export/init"
 class GraphSession:
     """``inputs`` and ``outputs`` are its tensors, by the names of the signature. ``ValueError`` for shapes that clash."""
 
-    def __init__(self, tf: Any, served: Served, weights: Weights | None, feeds: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, tf: Any, served: Served, weights: Value, feeds: Mapping[str, Any] | None = None) -> None:
         self._tf = tf
         self._served = served
         self._constants = dict(feeds or {})
@@ -31,8 +31,7 @@ class GraphSession:
         self.inputs = {key: self.graph.get_tensor_by_name(name) for key, name in served.inputs.items()}
         self.outputs = {key: self.graph.get_tensor_by_name(name) for key, name in served.outputs.items()}
         self._session = tf.compat.v1.Session(graph=self.graph, config=tf.compat.v1.ConfigProto(allow_soft_placement=True))
-        if weights is not None:
-            load(self._session, slots, weights)
+        load(self._session, slots, weights)
         if self._init is not None:
             self._session.run(self._init)
 

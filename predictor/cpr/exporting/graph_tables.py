@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -20,15 +20,15 @@ def table_initializers(nodes: Mapping[str, Any], kept: Iterable[str]) -> tuple[s
     )
 
 
-def place_files(tf: Any, graph: Any, beside: Path) -> tuple[str, ...]:
-    """Let every table read its file where it lies now; gives the tensors with their names.
+def place_files(tf: Any, graph: Any, needed: Collection[str], beside: Path) -> tuple[str, ...]:
+    """Let every table among the nodes that are ``needed`` read its file where it lies now; gives the tensors with their names.
 
     A file that is not where the training had it is looked for beside the graph. ``ModelError`` where it is not there either.
     """
     nodes = {node.name: node for node in graph.node}
     tensors = []
     for node in graph.node:
-        if node.op not in _FROM_FILE or len(node.input) < 2:
+        if node.name not in needed or node.op not in _FROM_FILE or len(node.input) < 2:
             continue
         name = node.input[1].partition(":")[0]
         constant = nodes.get(name)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -15,6 +15,10 @@ _COLLECTION = "variables"
 _SHOWN = 6
 
 
+Value = Callable[[str], Any]
+"""A variable's value by its name."""
+
+
 class Slot(NamedTuple):
     """A variable's node, and the nodes added to it: ``fill`` is fed to ``assign``."""
 
@@ -24,15 +28,21 @@ class Slot(NamedTuple):
 
 
 class Weights:
-    """The values of a checkpoint by the names of a graph's variables; parts of partitioned variables are cut out."""
+    """The values of a graph's variables by their names: those ``known``, else of a checkpoint.
 
-    def __init__(self, tf: Any, graph: Any, meta: Any, prefix: Path) -> None:
+    Parts of partitioned variables are cut out of the whole.
+    """
+
+    def __init__(self, tf: Any, graph: Any, meta: Any, prefix: Path, known: Mapping[str, Any]) -> None:
+        self._known = known
         self._reader = tf.train.load_checkpoint(str(prefix))
         self._parts = _parts(meta)
         there = self._reader.get_variable_to_shape_map()
         self._keys: dict[str, str] = {}
         missing = []
         for node in variables(graph):
+            if node.name in known:
+                continue
             spellings = [self._parts[node.name].full_name] if node.name in self._parts else []
             spellings += [node.name, node.attr["shared_name"].s.decode(), f"{node.name}/.ATTRIBUTES/VARIABLE_VALUE"]
             key = next((each for each in spellings if each in there), None)
@@ -48,6 +58,8 @@ class Weights:
 
     def value(self, name: str) -> Any:
         """As an array."""
+        if name in self._known:
+            return self._known[name]
         whole = self._reader.get_tensor(self._keys[name])
         part = self._parts.get(name)
         if part is None or self._keys[name] == name:
@@ -60,9 +72,9 @@ def variables(graph: Any) -> list[Any]:
     return [node for node in graph.node if node.op in _REFERENCES or node.op == _RESOURCE]
 
 
-def refuse_variables(graph: Any) -> None:
-    """``UsageError`` for a graph whose weights lie elsewhere."""
-    names = [node.name for node in variables(graph)]
+def refuse_variables(graph: Any, known: Collection[str]) -> None:
+    """``UsageError`` for a graph that has weights elsewhere than in those ``known``."""
+    names = [node.name for node in variables(graph) if node.name not in known]
     if names:
         raise UsageError(
             f"The graph has variables and no values for them: {', '.join(names[:_SHOWN])}.",
@@ -91,10 +103,10 @@ def attach(tf: Any, meta: Any) -> list[Slot]:
     return slots
 
 
-def load(session: Any, slots: list[Slot], weights: Weights) -> None:
+def load(session: Any, slots: list[Slot], value: Value) -> None:
     """Set the variables, one after the other."""
     for slot in slots:
-        session.run(session.graph.get_operation_by_name(slot.assign), {slot.fill: weights.value(slot.name)})
+        session.run(session.graph.get_operation_by_name(slot.assign), {slot.fill: value(slot.name)})
 
 
 def _added(tf: Any, graph: Any, node: Any) -> tuple[Slot, str]:

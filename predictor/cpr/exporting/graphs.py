@@ -10,12 +10,13 @@ from typing import Any
 from cpr.errors import CprError, ModelError, UsageError
 from cpr.exporting import batching
 from cpr.exporting._tensorflow import quiet
+from cpr.exporting.graph_constants import thaw, told
 from cpr.exporting.graph_ends import Ends, ends
 from cpr.exporting.graph_files import read_meta_graph
 from cpr.exporting.graph_rewiring import as_it_is, rewired
 from cpr.exporting.graph_session import GraphSession
 from cpr.exporting.graph_tables import place_files
-from cpr.exporting.graph_weights import Weights, refuse_variables
+from cpr.exporting.graph_weights import Value, Weights, refuse_variables
 from cpr.exporting.recognising import INDEX, META
 from cpr.exporting.wanted import Made, Wanted
 from cpr.interface._failures import cause
@@ -60,17 +61,20 @@ def _make(path: Path, prefix: Path | None, folder: Path, wanted: Wanted) -> Made
     meta = read_meta_graph(path)
     chosen = ends(meta.graph_def, wanted, trained=prefix is not None)
     with quiet() as tf, _told(path):
+        thawed = thaw(tf, meta.graph_def)
+        needed = {node.name for node in as_it_is(meta.graph_def, chosen).graph.node}
+        assets = place_files(tf, meta.graph_def, needed, path.parent)
         original = as_it_is(meta.graph_def, chosen)
-        assets = place_files(tf, original.graph, path.parent)
-        place_files(tf, meta.graph_def, path.parent) if assets else None
         if prefix is None:
-            refuse_variables(original.graph)
-        weights = None if prefix is None else Weights(tf, original.graph, meta, prefix)
+            refuse_variables(original.graph, thawed)
+            weights = thawed.__getitem__
+        else:
+            weights = Weights(tf, original.graph, meta, prefix, thawed).value
         source = GraphSession(tf, original, weights, chosen.constants)
         final, notes, rows = _freed(tf, meta.graph_def, chosen, weights, source, wanted.keep_batch)
         final.write(folder, wanted.signature or DEFAULT_SIGNATURE, assets)
     ask = source if rows is None else batching.in_chunks(source, rows)
-    return Made((*chosen.notes, *notes), lambda _, arrays: ask(arrays))
+    return Made((*chosen.notes, *told(thawed), *notes), lambda _, arrays: ask(arrays))
 
 
 @contextmanager
@@ -92,7 +96,7 @@ def _told(path: Path) -> Iterator[None]:
 
 
 def _freed(
-    tf: Any, graph: Any, ends: Ends, weights: Weights | None, source: GraphSession, keep: bool
+    tf: Any, graph: Any, ends: Ends, weights: Value, source: GraphSession, keep: bool
 ) -> tuple[GraphSession, list[str], int | None]:
     """The graph to write, what to tell of its batch, and the number of rows that the source is fixed to where it is not."""
     shapes = {key: _shape(tensor) for key, tensor in source.inputs.items()}

@@ -26,7 +26,7 @@ class Exported:
     """A SavedModel that was written: its folder, what it was made of, and the proof.
 
     ``notes`` say what was changed or chosen, ``compared`` how its answers were held against the source's (``why_not``: why
-    they could not be), ``findings`` are the notes of its inspection.
+    they could not be), ``findings`` are those of its inspection: notes, and what was allowed.
     """
 
     path: Path
