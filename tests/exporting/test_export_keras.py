@@ -80,6 +80,20 @@ def test_a_function_is_named_and_told_what_it_takes(tmp_path):
     assert found["centred"].tolist() == [[-2, -1], [0, 3]]
 
 
+def test_a_condition_on_a_tensor(tmp_path):
+    import tensorflow as tf
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.float32, name="x")])
+    def run(x):
+        if tf.reduce_sum(x) > 0:
+            return {"y": x}
+        return {"y": -x}
+
+    cpr.export(tf.Module(), tmp_path / "model", function=run)
+    for given, expected in (([3.0], [3.0]), ([-3.0], [3.0])):
+        assert answers(tmp_path / "model", "serving_default", {"x": given})["y"].tolist() == expected
+
+
 def test_arguments_that_are_mappings_and_results_without_names(tmp_path):
     import tensorflow as tf
 
@@ -109,5 +123,5 @@ def test_weights_of_a_checkpoint_go_into_a_module(part, tmp_path):
 
 
 def test_what_cannot_be_exported():
-    with pytest.raises(UsageError, match="A dict cannot be exported"):
+    with pytest.raises(UsageError, match="type dict cannot be exported"):
         cpr.export({}, "model")

@@ -142,6 +142,8 @@ def test_what_is_wrong_is_told_with_what_to_add(tmp_path):
     assert "takes x (float32)" in told(ModelError, method="classify")
     assert "predict, classify, regress" in told(UsageError, method="guess")
     assert "--rename-input" in told(UsageError, outputs={"y": "q"})
+    assert "--constant has no meaning for a SavedModel" in told(UsageError, constants={"x:0": 1})
+    assert "--checkpoint has no meaning for a SavedModel" in told(UsageError, checkpoint="newest")
 
 
 def test_only_what_serving_reads_is_copied_and_nothing_is_replaced(tmp_path):

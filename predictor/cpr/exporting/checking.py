@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 from cpr.errors import CprError, ModelError
 from cpr.examples import ATOL, RTOL, Example
 from cpr.exporting.wanted import Run, listed
+from cpr.interface._failures import cause
 from cpr.models import LoadedModel, load_model
 from cpr.report import Finding, Severity
 from cpr.saved_model import kinds
@@ -24,7 +25,7 @@ class Comparison:
     """How a signature's answers were compared with the source's.
 
     ``requests`` were answered by both, ``largest`` is the largest difference of two numbers, and ``refused`` are the causes
-    why the others were answered by neither. ``requests`` is 0 where nothing was compared. ``lines`` are those of the user's
+    why one of them did not answer the others. ``requests`` is 0 where nothing was compared. ``lines`` are those of the user's
     examples that fit the signature.
     """
 
@@ -47,8 +48,8 @@ def check(
     folder: Path, runs: Mapping[frozenset[str] | None, Run | None], asked: Asked, allow: Collection[str], why_fixed: str = ""
 ) -> tuple[tuple[Comparison, ...], tuple[Finding, ...]]:
     """Prove the SavedModel in ``folder``; ``runs`` ask its sources in the result's names, by tags, ``None`` for any others.
-    ``why_fixed`` says why the outer dimension was not freed, where that was tried.
 
+    ``why_fixed`` says why the outer dimension was not freed, where that was tried.
     Gives what was compared, and what the inspection found. ``ModelError`` for one that a loader does not take, whose answers
     differ, or that inspection has an error or a warning for which is not in ``allow``.
     """
@@ -102,27 +103,29 @@ def _ask(model: LoadedModel, key: str, run: Run | None, asked: Asked) -> Compari
     rows = _rows(model, key, asked.examples)
     given = {f"example {line}": arrays for line, arrays in rows.items()}
     for name, arrays in [*given.items(), *_made_up(model, key, asked)]:
+        expected, failed = (None, "") if run is None else _answers(run, key, arrays)
         try:
             answered = model.call(arrays, key)
         except CprError as error:
-            if run is not None and _answers(run, key, arrays) is not None:
+            if expected is not None:
                 raise _differs(key, name, f"the result fails: {error.message}") from None
             refused.append(error.message)
             continue
-        expected = None if run is None else _answers(run, key, arrays)
         if expected is not None:
             largest = max(largest, _difference(key, name, expected, answered))
             requests += 1
+        elif failed:
+            refused.append(f"the source fails on {name}: {failed}")
     return Comparison(model.tags, key, requests, largest, tuple(dict.fromkeys(refused)), frozenset(rows))
 
 
-def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> Mapping[str, Any] | None:
-    """The source's, or ``None`` where it fails: then there is nothing to hold the result to."""
+def _answers(run: Run, key: str, arrays: Mapping[str, Any]) -> tuple[Mapping[str, Any] | None, str]:
+    """The source's, or ``None`` where it fails, and why: then there is nothing to hold the result to."""
     try:
-        return run(key, arrays)
+        return run(key, arrays), ""
     except Exception as error:  # nearly anything, from TensorFlow, Keras or the user's own function
         traceback.clear_frames(error.__traceback__)
-        return None
+        return None, cause(error)
 
 
 def _rows(model: LoadedModel, key: str, examples: Iterable[Example]) -> dict[int, dict[str, Any]]:

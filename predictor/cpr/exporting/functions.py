@@ -63,7 +63,7 @@ def traced(tf: Any, serve: Callable[..., Any], specs: Mapping[str, Any], keep_ba
 
     Gives also what to tell of the batch, and how many rows ``serve`` itself is fixed to where the traced one is not.
     """
-    shapes = {key: None if each.shape.rank is None else tuple(each.shape.as_list()) for key, each in specs.items()}
+    shapes = {key: _shape(each) for key, each in specs.items()}
     rows, why = (None, "") if keep_batch else batching.fixed_rows(shapes)
     if rows is not None:
         free = {key: tf.TensorSpec(batching.freed(shapes[key]), each.dtype, key) for key, each in specs.items()}
@@ -72,7 +72,7 @@ def traced(tf: Any, serve: Callable[..., Any], specs: Mapping[str, Any], keep_ba
         except Exception as error:  # a function may do anything with its shapes
             why = f"the function cannot be traced so: {cause(error)}"
         else:
-            why = batching.refused(_asked(tf, trial, specs), _asked(tf, serve, specs), *_ends(free, trial), rows)
+            why = batching.refused(asked(tf, trial, specs), asked(tf, serve, specs), *_ends(free, trial), rows)
             if not why:
                 return trial, [f"batch: free, was fixed to {rows}"], rows
     try:
@@ -101,17 +101,22 @@ def save(tf: Any, owner: Any, concrete: Any, key: str, folder: Path) -> None:
 
 
 def _concrete(tf: Any, serve: Callable[..., Any], specs: Mapping[str, Any]) -> Any:
-    return tf.function(serve, autograph=False).get_concrete_function(**specs)
+    return tf.function(serve).get_concrete_function(**specs)
 
 
 def _ends(specs: Mapping[str, Any], concrete: Any) -> tuple[dict[str, Any], dict[str, Any]]:
     """Inputs with type and shape, outputs with their shapes."""
-    inputs = {key: (each.dtype.name, tuple(each.shape.as_list())) for key, each in specs.items()}
-    outputs = {key: each.shape for key, each in concrete.structured_outputs.items()}
-    return inputs, {key: None if shape.rank is None else tuple(shape.as_list()) for key, shape in outputs.items()}
+    inputs = {key: (each.dtype.name, _shape(each)) for key, each in specs.items()}
+    return inputs, {key: _shape(each) for key, each in concrete.structured_outputs.items()}
 
 
-def _asked(tf: Any, function: Callable[..., Any], specs: Mapping[str, Any]) -> batching.Ask:
+def _shape(tensor: Any) -> batching.Shape:
+    return None if tensor.shape.rank is None else tuple(tensor.shape.as_list())
+
+
+def asked(tf: Any, function: Callable[..., Any], specs: Mapping[str, Any]) -> batching.Ask:
+    """``function`` of tensors as one of arrays."""
+
     def ask(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
         given = {key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
         return {key: value.numpy() for key, value in function(**given).items()}

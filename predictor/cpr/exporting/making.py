@@ -11,8 +11,8 @@ from cpr.errors import UsageError
 from cpr.exporting.recognising import CHECKPOINT, FOLDER, GRAPH, KERAS, SAVED_MODEL, recognise
 from cpr.exporting.wanted import Made, Wanted
 
-_LIVE_KERAS, _MODULE = "Keras model in memory", "module in memory"
-_LIVE_ESTIMATOR, _ESTIMATOR = "Estimator in memory", "folder of an Estimator"
+_LIVE_KERAS, _MODULE = "live Keras model", "live module"
+_LIVE_ESTIMATOR, _ESTIMATOR = "live Estimator", "folder of an Estimator"
 
 _MAKERS = {
     SAVED_MODEL: ("cpr.exporting.saved_models", "copy"),
@@ -26,6 +26,23 @@ _MAKERS = {
     _ESTIMATOR: ("cpr.exporting.estimators", "from_folder"),
 }
 """Imported when one is needed."""
+
+
+_GRAPHS = frozenset(("inputs", "outputs", "constants", "checkpoint"))
+_TAKES = {
+    SAVED_MODEL: frozenset(("inputs", "outputs", "from_tags", "function")),
+    KERAS: frozenset[str](),
+    GRAPH: _GRAPHS,
+    CHECKPOINT: _GRAPHS - {"checkpoint"},
+    FOLDER: _GRAPHS,
+    _LIVE_KERAS: frozenset(("inputs", "checkpoint")),
+    _MODULE: frozenset(("inputs", "checkpoint", "function")),
+    _LIVE_ESTIMATOR: frozenset(("checkpoint", "function")),
+    _ESTIMATOR: frozenset(("checkpoint",)),
+}
+"""What each kind makes use of, among the options that not all do."""
+
+_OF_SOME = sorted(frozenset[str]().union(*_TAKES.values()))
 
 
 class Found(NamedTuple):
@@ -49,7 +66,7 @@ def find(source: Any, function: Any = None) -> Found:
     if hasattr(source, "_trackable_children"):
         return Found(_MODULE, name, source)
     raise UsageError(
-        f"A {name} cannot be exported.",
+        f"An object of the type {name} cannot be exported.",
         "Give a path, a Keras model, or a tf.Module; a function of your own goes into a tf.Module with the variables it uses.",
         "source",
     )
@@ -73,6 +90,18 @@ def find_estimator(source: Any, estimator: str | None, serving_input: Any, pytho
     if not folder.is_dir():
         raise UsageError(f"{folder} is no folder.", "Name the model_dir of the Estimator.", "SRC")
     return Found(_ESTIMATOR, str(folder), EstimatorFolder(folder, estimator, serving_input, python))
+
+
+def idle(found: Found, wanted: Wanted) -> list[str]:
+    """The options that were given and mean nothing for this kind of source."""
+    return [name for name in _OF_SOME if getattr(wanted, name) and name not in _TAKES[found.kind]]
+
+
+def refuse_idle(found: Found, wanted: Wanted) -> None:
+    """``UsageError`` for such an option: it was meant to do something."""
+    for name in idle(found, wanted):
+        option = f"--{name.removesuffix('s') if name != 'from_tags' else name}".replace("_", "-")
+        raise UsageError(f"{option} has no meaning for a {found.kind}.", "Leave it out, or see `cpr export --help`.", option)
 
 
 def make(found: Found, folder: Path, wanted: Wanted) -> Made:

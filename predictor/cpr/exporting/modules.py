@@ -27,10 +27,7 @@ def from_module(module: Any, folder: Path, wanted: Wanted) -> Made:
         traced, notes, rows = functions.traced(tf, serve, specs, wanted.keep_batch)
         tf.saved_model.save(module, str(folder), signatures={wanted.signature or DEFAULT_SIGNATURE: traced})
 
-    def ask(arrays: Mapping[str, Any]) -> Mapping[str, Any]:
-        given = {key: tf.constant(array, specs[key].dtype) for key, array in arrays.items()}
-        return {key: value.numpy() for key, value in serve(**given).items()}
-
+    ask = functions.asked(tf, serve, specs)
     chunked = ask if rows is None else batching.in_chunks(ask, rows)
     return Made((f"function: {called}", *notes), lambda _, arrays: chunked(arrays))
 

@@ -30,8 +30,6 @@ def add(source: Path, model: Any, wanted: Wanted) -> Run:
             "Rename what is there (--rename-input, --rename-output), or name a function: --function NAME.",
             "--input",
         )
-    if wanted.constants:
-        raise UsageError("A SavedModel gets no constants.", "Name its tensors as inputs.", "--constant")
     chosen = ends(graph.graph_def, wanted, trained=True)
     key = wanted.signature or DEFAULT_SIGNATURE
     with quiet() as tf, tf.Graph().as_default() as imported:

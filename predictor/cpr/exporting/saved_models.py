@@ -32,7 +32,7 @@ def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
     _choose(model, source, wanted.from_tags)
     if wanted.function is not None:
         return _with_function(source, folder, wanted)
-    if wanted.inputs or wanted.outputs or wanted.constants:
+    if wanted.inputs or wanted.outputs:
         made = Made(run=new_signatures.add(source, model, wanted))
     else:
         new_signatures.refuse_without(model, source)

@@ -117,6 +117,7 @@ def export(
     golden = _examples(examples)
     tell = say or _silent
     found = making.find_estimator(source, estimator, serving_input, python) or making.find(source, function)
+    making.refuse_idle(found, wanted)
     tell(f"{found.name} is a {found.kind}.")
     with filled(target) as folder:
         first = _made(found, folder, wanted, tell)
@@ -169,7 +170,8 @@ def _join(folder: Path, also: Mapping[Any, Any], wanted: Wanted, tell: Say) -> d
         words = _words(tags)
         tell(f"Also, with the tags {','.join(words)}: {found.name}, a {found.kind}.")
         with tempfile.TemporaryDirectory(prefix="cpr-export-") as place:
-            ready = _made(found, Path(place), replace(wanted, tags=words, from_tags=None), tell)
+            mine = replace(wanted, tags=words, **{name: getattr(Wanted(), name) for name in making.idle(found, wanted)})
+            ready = _made(found, Path(place), replace(mine, from_tags=None), tell)
             several.join(folder, Path(place))
         runs[frozenset(words)] = ready.run
     return runs
