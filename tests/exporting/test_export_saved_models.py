@@ -201,3 +201,34 @@ def test_answers_that_differ_from_the_sources_are_refused(tmp_path):
     with pytest.raises(ModelError, match="does not answer as its source does"):
         cpr.export(tmp_path / "source", tmp_path / "model")
     assert not (tmp_path / "model").exists()
+
+
+def fixed(path, outputs):
+    """A SavedModel of TensorFlow 1 that takes two rows at a time, with a variable."""
+    import tensorflow as tf
+
+    v1 = tf.compat.v1
+    with tf.Graph().as_default(), v1.Session() as session:
+        x = v1.placeholder(tf.float32, [2, 3], "x")
+        weights = v1.get_variable("w", initializer=[1.0, 2.0, 3.0])
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(path), {"x": x}, outputs(x, weights))
+    return path
+
+
+def test_the_batch_of_a_graph_is_freed(tmp_path):
+    source = fixed(tmp_path / "source", lambda x, w: {"y": x * w})
+    exported = cpr.export(source, tmp_path / "model")
+    assert exported.notes == ("batch: free, was fixed to 2",)
+    found = answers(tmp_path / "model", "serving_default", {"x": [[1.0, 1.0, 1.0]] * 3})
+    assert found["y"].tolist() == [[1.0, 2.0, 3.0]] * 3
+
+
+def test_the_batch_of_a_graph_whose_rows_depend_on_each_other_stays(tmp_path):
+    source = fixed(tmp_path / "source", lambda x, w: {"y": x * w - x[::-1]})
+    with pytest.raises(ModelError, match="CPR651") as caught:
+        cpr.export(source, tmp_path / "model")
+    assert "serving_default: the rows of y would depend on each other" in caught.value.remedy
+    cpr.export(source, tmp_path / "model", keep_batch=True)
+    found = answers(tmp_path / "model", "serving_default", {"x": [[1.0, 1.0, 1.0], [0.0, 0.0, 0.0]]})
+    assert found["y"].tolist() == [[1.0, 2.0, 3.0], [-1.0, -1.0, -1.0]]

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from cpr.errors import CprError, ModelError, UsageError
-from cpr.exporting import new_signatures
+from cpr.exporting import freeing, new_signatures
 from cpr.exporting._tensorflow import copied, parsed_text, saved_model_message
 from cpr.exporting.wanted import Made, Run, Wanted
 from cpr.interface.choosing import choose_tags
@@ -44,7 +44,9 @@ def copy(source: Path, folder: Path, wanted: Wanted) -> Made:
         target = folder / name
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copyfile(source / name, target)
-    if chosen_anew:
+    if len(model.meta_graphs) == 1 and not wanted.keep_batch:
+        made = freeing.free(folder, model, made)
+    if (folder / PB_NAME).read_bytes() != content or chosen_anew:
         (folder / FINGERPRINT_NAME).unlink(missing_ok=True)
     return made
 
