@@ -2,7 +2,8 @@
 
 It answers as GCS does, over JSON and XML, and as S3 does. Of an object it knows size and CRC32C, and the MD5 that came with it,
 so that clients that compare them can, and of small ones the content. ``sink.py DELAY`` serves on a free port, prints that, and
-answers each request DELAY seconds after its last byte.
+answers each request DELAY seconds after its last byte. ``GET /-/arrived`` tells what has arrived, ``DELETE /-/arrived`` forgets
+it; neither is counted, nor delayed.
 """
 
 from __future__ import annotations
@@ -12,16 +13,20 @@ import base64
 import hashlib
 import json
 import sys
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import parse_qs, quote, unquote, urlsplit
 
 import google_crc32c
 import uvloop
-from crc32c import combined
 
-_BUFFER = 1 << 20
-_SMALL = 8192
+from cpr.storage.crc32c import joined
+
+_BUFFER = 256 << 10
+"""Bytes read at a time: what stays in the processor's cache until it is summed up."""
+_ARRIVED = "/-/arrived"
+_SMALL = 40_000
+"""Bytes of content that is kept: a manifest of 200 files is read back, a file of 50 KB is not."""
 _XML = '<?xml version="1.0" encoding="UTF-8"?>'
 _NAMESPACE = 'xmlns="http://s3.amazonaws.com/doc/2006-03-01/"'
 
@@ -47,9 +52,28 @@ class Known:
         return base64.b64encode(self.crc32c.to_bytes(4, "big")).decode()
 
 
+@dataclass(slots=True)
+class Arrived:
+    """All that has arrived: by name the objects that are whole, and the parts of those that are not; the number of requests."""
+
+    objects: dict[str, Known] = field(default_factory=dict)
+    parts: dict[str, dict[int, Known]] = field(default_factory=dict)
+    requests: int = 0
+
+    def forget(self) -> None:
+        self.objects.clear()
+        self.parts.clear()
+        self.requests = 0
+
+    def to_json(self) -> bytes:
+        sizes = {name: known.size for name, known in self.objects.items()}
+        return json.dumps({"requests": self.requests, "sizes": sizes}).encode()
+
+
 class Connection(asyncio.BufferedProtocol):
-    def __init__(self, delay: float, objects: dict[str, Known], parts: dict[str, dict[int, Known]]) -> None:
-        self._delay, self._objects, self._parts = delay, objects, parts
+    def __init__(self, delay: float, arrived: Arrived) -> None:
+        self._delay, self._arrived = delay, arrived
+        self._objects, self._parts = arrived.objects, arrived.parts
         self._buffer = bytearray(_BUFFER)
         self._head = bytearray()
         self._left = 0
@@ -72,6 +96,8 @@ class Connection(asyncio.BufferedProtocol):
                 taken = data[: self._left]
                 self._left -= len(taken)
                 self._crc = google_crc32c.extend(self._crc, bytes(taken))
+                if self._md5 is not None:
+                    self._md5.update(taken)
                 self._size += len(taken)
                 if self._kept is not None:
                     self._kept += taken
@@ -92,6 +118,8 @@ class Connection(asyncio.BufferedProtocol):
         headers = {key.lower(): value.strip() for key, _, value in (line.partition(":") for line in lines[1:])}
         self._request = method, target, headers
         self._left, self._crc, self._size = int(headers.get("content-length", 0)), 0, 0
+        # gcloud compares MD5s alone, and says them nowhere; the others need not wait for one.
+        self._md5 = hashlib.md5() if "gcloud" in headers.get("user-agent", "") else None
         # Only what is small, or carries metadata beside its content, is kept until it is whole.
         self._kept = bytearray() if "uploadType=multipart" in target or self._left <= _SMALL else None
         if headers.get("expect"):
@@ -102,19 +130,28 @@ class Connection(asyncio.BufferedProtocol):
 
     def _answer(self) -> None:
         assert self._request is not None
-        answer = self._answer_to(*self._request)
-        self._request = None
+        (method, target, headers), self._request = self._request, None
+        if target == _ARRIVED:
+            self._transport.write(self._own(method))
+            return
+        self._arrived.requests += 1
+        answer = self._answer_to(method, target, headers)
         if self._delay:
             asyncio.get_running_loop().call_later(self._delay, self._transport.write, answer)
         else:
             self._transport.write(answer)
+
+    def _own(self, method: str) -> bytes:
+        if method == "DELETE":
+            self._arrived.forget()
+        return _reply(200, {"Content-Type": "application/json"}, self._arrived.to_json())
 
     def _answer_to(self, method: str, target: str, headers: dict[str, str]) -> bytes:
         parts = urlsplit(target)
         query = parse_qs(parts.query, keep_blank_values=True)
         if parts.path.startswith(("/upload/", "/resumable/", "/storage/v1/")):
             return self._json(method, parts.path, query, headers)
-        return self._xml(method, unquote(parts.path).lstrip("/").partition("/")[2], query)
+        return self._xml(method, unquote(parts.path).lstrip("/").partition("/")[2], query, headers)
 
     def _json(self, method: str, path: str, query: dict[str, list[str]], headers: dict[str, str]) -> bytes:
         if method == "GET":
@@ -133,20 +170,37 @@ class Connection(asyncio.BufferedProtocol):
             name = json.loads(bytes(self._kept or b"{}") or b"{}").get("name", name)
             place = f"http://{headers['host']}{path}?uploadType=resumable&upload_id=1&name={quote(name)}"
             return _reply(200, {"Location": place}, b"")
-        arrived = self._arrived()
+        arrived = self._content(headers)
         if query.get("uploadType") == ["multipart"]:
-            name, content = _related(bytes(self._kept or b""))
+            name, content = _related(headers["content-type"], bytes(self._kept or b""))
             kept = content if len(content) <= _SMALL else b""
-            arrived = Known(len(content), google_crc32c.value(content), kept)
+            md5 = b"" if self._md5 is None else hashlib.md5(content).digest()
+            arrived = Known(len(content), google_crc32c.value(content), kept, md5)
+        if "content-range" in headers:
+            return self._chunk(name, headers["content-range"], arrived)
         self._objects[name] = arrived
         return _document(name, arrived)
 
-    def _arrived(self) -> Known:
-        assert self._request is not None
-        md5 = base64.b64decode(self._request[2].get("content-md5", ""))
+    def _chunk(self, name: str, place: str, chunk: Known) -> bytes:
+        """A piece of a resumable session: ``bytes 0-99/300``, one after the other."""
+        span, _, total = place.removeprefix("bytes ").partition("/")
+        start = int(span.partition("-")[0]) if "-" in span else 0
+        before = self._parts.setdefault(name, {}).get(0, Known(0, 0)) if start else Known(0, 0)
+        so_far = chunk
+        if before.size:
+            so_far = Known(before.size + chunk.size, joined([(before.crc32c, before.size), (chunk.crc32c, chunk.size)]))
+        if total.isdigit() and so_far.size < int(total):
+            self._parts.setdefault(name, {})[0] = so_far
+            return _reply(308, {"Range": f"bytes=0-{so_far.size - 1}"}, b"")
+        self._parts.pop(name, None)
+        self._objects[name] = so_far
+        return _document(name, so_far)
+
+    def _content(self, headers: dict[str, str]) -> Known:
+        md5 = base64.b64decode(headers.get("content-md5", "")) if self._md5 is None else self._md5.digest()
         return Known(self._size, self._crc, bytes(self._kept or b"")[:_SMALL], md5)
 
-    def _xml(self, method: str, key: str, query: dict[str, list[str]]) -> bytes:
+    def _xml(self, method: str, key: str, query: dict[str, list[str]], headers: dict[str, str]) -> bytes:
         if method in ("GET", "HEAD"):
             return self._xml_read(method, key, query)
         if method == "DELETE":
@@ -158,13 +212,11 @@ class Connection(asyncio.BufferedProtocol):
             return _xml_reply(f"<InitiateMultipartUploadResult {_NAMESPACE}>{result}</InitiateMultipartUploadResult>")
         if method == "POST":
             parts = [part for _, part in sorted(self._parts.pop(key).items())]
-            size, crc32c = 0, 0
-            for part in parts:
-                size, crc32c = size + part.size, combined(crc32c, part.crc32c, part.size)
+            size, crc32c = sum(part.size for part in parts), joined((part.crc32c, part.size) for part in parts)
             self._objects[key] = Known(size, crc32c, etags=tuple(part.md5 for part in parts))
             result = f"<Bucket>bench</Bucket><Key>{key}</Key><ETag>{self._objects[key].etag}</ETag>"
             return _xml_reply(f"<CompleteMultipartUploadResult {_NAMESPACE}>{result}</CompleteMultipartUploadResult>")
-        arrived = self._arrived()
+        arrived = self._content(headers)
         if "partNumber" in query:
             self._parts[key][int(query["partNumber"][0])] = arrived
         else:
@@ -190,17 +242,17 @@ def _document(name: str, found: Known) -> bytes:
         "metageneration": "1",
         "size": str(found.size),
         "crc32c": found.digest,
+        **({"md5Hash": base64.b64encode(found.md5).decode()} if found.md5 else {}),
     }
     return _reply(200, {"Content-Type": "application/json"}, json.dumps(document).encode())
 
 
-def _related(body: bytes) -> tuple[str, bytes]:
-    """Name and content of a ``multipart/related`` body: metadata first, then the content."""
-    boundary = body[: body.find(b"\r\n")]
-    _, metadata, content = body.split(boundary, 2)
-    content = content.partition(b"\r\n\r\n")[2]
-    content = content[: content.rfind(b"\r\n" + boundary)]
-    return json.loads(metadata.partition(b"\r\n\r\n")[2])["name"], content
+def _related(kind: str, body: bytes) -> tuple[str, bytes]:
+    """Name and content of a ``multipart/related`` body: metadata first, then the content. gcloud ends lines with LF alone."""
+    mark = b"--" + kind.partition("boundary=")[2].partition(";")[0].strip("\"' ").encode()
+    end = b"\r\n" if body.startswith(mark + b"\r\n") else b"\n"
+    metadata, content = body.removeprefix(mark + end).split(end + mark, 2)[:2]
+    return json.loads(metadata.partition(2 * end)[2])["name"], content.partition(2 * end)[2]
 
 
 def _reply(status: int, headers: dict[str, str], body: bytes, length: int | None = None, bare: bool = False) -> bytes:
@@ -215,9 +267,8 @@ def _xml_reply(text: str, status: int = 200, with_body: bool = True) -> bytes:
 
 async def serve(delay: float) -> None:
     loop = asyncio.get_running_loop()
-    objects: dict[str, Known] = {}
-    parts: dict[str, dict[int, Known]] = {}
-    server = await loop.create_server(lambda: Connection(delay, objects, parts), "127.0.0.1", 0, backlog=512)
+    arrived = Arrived()
+    server = await loop.create_server(lambda: Connection(delay, arrived), "127.0.0.1", 0, backlog=512)
     print(server.sockets[0].getsockname()[1], flush=True)
     await server.serve_forever()
 

@@ -70,10 +70,10 @@ def test_what_travels_with_a_routine_imports_nothing_else_of_cpr(name: str) -> N
 
 
 def test_credentials_are_found_beside_the_stores_that_ask_with_them() -> None:
-    """google-auth and botocore, each in the module of its store and in the one that signs for it."""
+    """google-auth and botocore, each where requests of its store are signed and where its errors are told."""
     for heavy, store in (("google", "cpr.storage.gs"), ("botocore", "cpr.storage.s3")):
         importers = {name for name, tree in MODULES.items() for other in imports(tree) if other.partition(".")[0] == heavy}
-        assert importers == {store, f"{store}_sign"}, "google_crc32c is another package"
+        assert importers == {f"{store}_errors", f"{store}_sign"}, "google_crc32c is another package"
 
 
 @pytest.mark.parametrize(("heavy", "homes"), HEAVY.items())

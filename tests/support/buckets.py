@@ -58,6 +58,13 @@ def gs_port() -> Iterator[int]:
         yield port
 
 
+@pytest.fixture(scope="session")
+def gs_port_without_parts() -> Iterator[int]:
+    """The same for a server that knows no uploads in parts."""
+    with gs_server("--largest-page", "7", "--no-parts") as port:
+        yield port
+
+
 @contextmanager
 def gs_server(*arguments: str) -> Iterator[int]:
     """The port of a GCS emulator of the caller's own; what it can be told is in ``gs_server.py``."""

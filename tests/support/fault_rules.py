@@ -5,6 +5,7 @@ from __future__ import annotations
 import math
 import random
 import re
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -30,8 +31,8 @@ class Rule:
 
     @property
     def slows(self) -> bool:
-        """Whether it only takes time, and so may come on top of another fault."""
-        return self.fault in ("delay", "stall")
+        """Whether it harms no request by itself, and so may come on top of another fault."""
+        return self.fault in ("delay", "stall", "act")
 
 
 def drop(**which: Any) -> Rule:
@@ -72,6 +73,11 @@ def corrupt_answer(at: int | None = None, **which: Any) -> Rule:
 def truncate(after: int, **which: Any) -> Rule:
     """Send so many bytes of the answer's body, then close the connection."""
     return _rule("truncate", after, which)
+
+
+def act(action: Callable[[], object], **which: Any) -> Rule:
+    """Do something else when the request comes, before anything of it is forwarded."""
+    return _rule("act", action, which)
 
 
 def answer(status: int, retry_after: str | int | None = None, **which: Any) -> Rule:

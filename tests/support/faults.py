@@ -1,7 +1,8 @@
 """An HTTP proxy on loopback that does to chosen requests what networks and busy servers do.
 
 ``with fault_proxy(port, cut(1 << 20, method="PUT"), answer(503, times=2)) as proxy``: ``proxy.port`` is the endpoint then.
-Every rule takes the keywords of ``Rule``. Delays and stalls come on top of another fault; of the others the first applies.
+Every rule takes the keywords of ``Rule``. Delays, stalls and acts come on top of another fault; of the rest the
+first applies.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ import threading
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from http import HTTPStatus
 from typing import Any, BinaryIO
 
@@ -20,6 +21,7 @@ from support.fault_rules import (
     ALWAYS,
     Chosen,
     Rule,
+    act,
     answer,
     corrupt_answer,
     corrupt_request,
@@ -36,6 +38,7 @@ __all__ = [
     "ALWAYS",
     "FaultProxy",
     "Rule",
+    "act",
     "answer",
     "corrupt_answer",
     "corrupt_request",
@@ -77,6 +80,10 @@ class FaultProxy:
         self._threads[0].start()
 
     @property
+    def endpoint(self) -> str:
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
     def hits(self) -> list[int]:
         return [one.hits for one in self._chosen]
 
@@ -88,13 +95,24 @@ class FaultProxy:
         """Bytes of bodies that reached the server."""
         return sum(one.sent for one in self.matching(method, path))
 
+    def relent(self) -> None:
+        """Harm nothing from now on."""
+        with self._lock:
+            for one in self._chosen:
+                one.rule = replace(one.rule, times=0)
+
+    def settle(self) -> None:
+        """Wait until every connection has ended, whose clients are gone, and the server has answered what it got."""
+        for thread in self._threads[1:]:
+            thread.join(10)
+
     def _accept(self) -> None:
         with suppress(OSError):
             while True:
                 client, _ = self._listener.accept()
                 thread = threading.Thread(target=self._serve, args=(client,), daemon=True)
-                self._threads.append(thread)
                 thread.start()
+                self._threads.append(thread)
 
     def _serve(self, client: socket.socket) -> None:
         """The requests of one connection, each over the same connection to the server."""
@@ -112,6 +130,7 @@ class FaultProxy:
         """One request and its answer. False ends the connections."""
         method, path, _ = head.words
         attempt, faults = self._noted(method, path)
+        faults.get("act", bool)()
         self._closed.wait(faults.get("delay", 0))
         if "drop" in faults:
             return False

@@ -3,22 +3,19 @@
 from __future__ import annotations
 
 import json
-import random
-import shutil
-import threading
 import time
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
 from support.buckets import Place
+from support.uploads import PART
 from upload.conftest import MakeValidated
 
 import cpr
 from cpr.bundle import Bundle, ValidatedBundle
-from cpr.errors import BundleError, ChecksumError, CprError, StorageError, VersionExists
+from cpr.errors import BundleError, ChecksumError, StorageError, VersionExists
 from cpr.report import Report
-from cpr.steps.upload import Upload, upload
+from cpr.steps.upload import upload
 from cpr.storage import fetch_bundle, fingerprint, open_storage, read, read_published
 from cpr.storage.claim import CLAIM_NAME
 
@@ -165,53 +162,14 @@ def test_unreadable_claim_is_taken_over(place: Place, make: MakeValidated) -> No
     assert upload(make(), place.uri).uploaded
 
 
-def test_eight_publishers_of_different_content_have_one_winner(place: Place, make: MakeValidated) -> None:
-    # Every bundle has a file that all share a name for, so that a loser's write would spoil the winner's.
-    bundles = [make(factor=str(number), files={"shared.bin": bytes([number]) * 300_000}) for number in range(8)]
-    start = threading.Barrier(8)
-
-    def publish(bundle: ValidatedBundle) -> Upload | CprError:
-        start.wait()
-        try:
-            return upload(bundle, place.uri)
-        except CprError as error:
-            return error
-
-    with ThreadPoolExecutor(8) as pool:
-        results = list(pool.map(publish, bundles))
-    winners = [result for result in results if isinstance(result, Upload)]
-    losers = [result for result in results if isinstance(result, CprError)]
-    assert len(winners) == 1, results
-    assert all(isinstance(loser, VersionExists) for loser in losers), losers
-    published = read_published(winners[0].uri)
-    assert published.manifest.digest == winners[0].digest
-    for entry in published.manifest.all_files:
-        content = get(place, f"tiny/1.2.0/{entry.path}")
-        assert content is not None
-        assert fingerprint(content, open_storage(place.uri)[0].hasher()).sha256 == entry.sha256
-
-
-def test_publishers_of_the_same_content_all_succeed(place: Place, make: MakeValidated) -> None:
-    with ThreadPoolExecutor(4) as pool:
-        results = list(pool.map(lambda bundle: upload(bundle, place.uri), [make() for _ in range(4)]))
-    assert len({result.digest for result in results}) == 1
-    assert f"tiny/1.2.0/{CLAIM_NAME}" not in names(place)
-
-
-def test_large_files_travel_in_parts(place: Place, make: MakeValidated, tmp_path: Path) -> None:
-    large = random.Random(7).randbytes((17 << 20) + 3)
-    done = upload(
-        make(files={"large.bin": large, "exact.bin": large[: 8 << 20], "above.bin": large[: (8 << 20) + 1]}), place.uri
-    )
+def test_large_files_travel_in_parts(way: Place, make: MakeValidated, noise: bytes, tmp_path: Path) -> None:
+    bundle = make(files={"large.bin": noise, "exact.bin": noise[:PART], "above.bin": noise[1 : PART + 2]})
+    done = upload(bundle, way.uri)
     fetch_bundle(done.uri, tmp_path / "fetched").verify()
-    shutil.rmtree(tmp_path / "fetched")
     # A leftover of several parts is known again by its checksum.
-    storage, prefix = open_storage(place.uri)
+    storage, prefix = open_storage(way.uri)
     storage.delete(f"{prefix}tiny/1.2.0/manifest.json")
-    again = upload(
-        make(files={"large.bin": large, "exact.bin": large[: 8 << 20], "above.bin": large[: (8 << 20) + 1]}), place.uri
-    )
-    assert again.uploaded == 1
+    assert upload(bundle, way.uri).uploaded == 1
 
 
 def test_fetch_finds_what_was_altered_in_the_store(place: Place, make: MakeValidated, tmp_path: Path) -> None:

@@ -5,12 +5,15 @@ from __future__ import annotations
 import json
 import os
 import pty
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
 from support.buckets import Place
 from support.command import cpr
+from support.faults import ALWAYS, fault_proxy, stall
+from support.uploads import journals
 from upload.conftest import MakeValidated
 
 from cpr.storage import read_published
@@ -117,3 +120,26 @@ def test_one_changing_line_on_a_terminal(make: MakeValidated, tmp_path: Path) ->
     assert b"manifest.json" in shown
     assert shown.endswith(b"\r\x1b[K")
     assert b"files sent" in out
+
+
+def test_ctrl_c_says_how_to_go_on_and_abort_removes_what_is_there(gs_place: Place, make: MakeValidated) -> None:
+    """The proxy holds back one file: the command is interrupted while that is on its way."""
+    root = with_record(make, files={"held.bin": b"x" * 3000})
+    with fault_proxy(gs_place.port, stall(30, path="held", times=ALWAYS)) as proxy:
+        command = [sys.executable, "-m", "cpr", "upload", str(root), gs_place.uri, "--endpoint", proxy.endpoint]
+        with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as process:
+            assert process.stderr is not None
+            while "examples.jsonl" not in (line := process.stderr.readline()):
+                assert line, "the command ended"
+            process.send_signal(signal.SIGINT)
+            _, told = process.communicate(timeout=20)
+    assert process.returncode == 130
+    assert "run it again to go on" in told and "--abort" in told and "Traceback" not in told
+    assert journals(root.parent)
+    removed = cpr("upload", root, gs_place.uri, "--abort", "--json")
+    assert removed.status == 0, removed.out + removed.err
+    assert removed.document["removed"] >= 1
+    assert not journals(root.parent)
+    done = cpr("upload", root, gs_place.uri, "--verify", "--json")
+    assert done.status == 0, done.out + done.err
+    assert done.document["skipped"] == 0

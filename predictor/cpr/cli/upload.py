@@ -14,6 +14,8 @@ from cpr.manifest import MANIFEST_NAME, VALIDATION_NAME
 from cpr.steps.abort import abort
 from cpr.steps.upload import Upload, upload
 
+_KEPT = "What was sent is kept: run it again to go on, or `cpr upload … --abort` to remove it."
+
 
 def configure(parser: argparse.ArgumentParser) -> None:
     parser.description = (
@@ -96,5 +98,5 @@ def progress(validated: ValidatedBundle, console: Console) -> Iterator[Report | 
     manifest = validated.bundle.manifest
     sizes = {entry.path: entry.size for entry in manifest.all_files}
     sizes |= {VALIDATION_NAME: len(validated.report.to_text()), MANIFEST_NAME: len(manifest.to_json())}
-    with resumable(console), transfer(console, sizes) as report:
+    with resumable(console, _KEPT), transfer(console, sizes) as report:
         yield report

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from cpr.bundle import Bundle
-from cpr.manifest import VALIDATION_NAME, Manifest
-from cpr.storage import Storage, open_storage
+from cpr.manifest import VALIDATION_NAME
+from cpr.storage import open_storage
 from cpr.storage.claim import Claim
 from cpr.storage.journal import Journal
+from cpr.storage.parts_sending import abort_sessions
 from cpr.storage.published import find_manifest
 from cpr.storage.publisher import publisher
 
@@ -23,7 +24,7 @@ def abort(bundle: Bundle, uri: str, *, endpoint: str | None = None) -> int:
     removed = 0
     if find_manifest(storage, base) is None:
         with Claim(storage, base, manifest.content, publisher(), manifest.digest) as claim:
-            _forget_sessions(storage, base, manifest, journal)
+            abort_sessions(storage, journal, {base + entry.path: entry.size for entry in manifest.all_files})
             known = {entry.path for entry in manifest.all_files} | {VALIDATION_NAME}
             for path in sorted(known & {name[len(base) :] for name in storage.list(base)}):
                 storage.delete(base + path)
@@ -31,11 +32,3 @@ def abort(bundle: Bundle, uri: str, *, endpoint: str | None = None) -> int:
             claim.dirty = False
     journal.close(finished=True)
     return removed
-
-
-def _forget_sessions(storage: Storage, base: str, manifest: Manifest, journal: Journal) -> None:
-    sizes = {base + entry.path: entry.size for entry in manifest.all_files}
-    for name, session in journal.sessions.items():
-        parts = storage.parts(name, sizes[name], session.part, session.id) if name in sizes else None
-        if parts is not None:
-            parts.abort()

@@ -66,13 +66,14 @@ def upload(
     home = f"{prefix}{manifest.name}/"
     base = f"{home}{manifest.version}/"
     done = _published(storage, base, validated)
-    if done is not None:
-        return done
     journal = Journal.beside(validated.bundle.root, storage.uri(base), manifest.content)
+    claim = Claim(storage, base, manifest.content, publisher(), manifest.digest)
     try:
-        done = _publish(storage, home, validated, journal, verify, progress or _silent)
+        done = done or _publish(storage, home, validated, claim, journal, verify, progress or _silent)
     except BaseException:
         journal.close()
+        if claim.contended and (done := _published(storage, base, validated)):  # who was in the way has published meanwhile
+            return done
         raise
     journal.close(finished=True)
     return done
@@ -82,6 +83,7 @@ def _publish(
     storage: Storage,
     home: str,
     validated: ValidatedBundle,
+    claim: Claim,
     journal: Journal,
     verify: bool,
     progress: Progress,
@@ -90,7 +92,7 @@ def _publish(
     base = f"{home}{manifest.version}/"
     with ThreadPoolExecutor(4) as aside:  # what does not depend on each other is asked at the same time
         versions_asked = aside.submit(storage.folders, home)
-        with Claim(storage, base, manifest.content, publisher(), manifest.digest) as claim:
+        with claim:
             published_asked = aside.submit(_published, storage, base, validated)  # by somebody who held the claim until now
             objects_asked = aside.submit(_objects, storage, base)
             versions = [version for version in versions_asked.result() if version != manifest.version]
@@ -110,7 +112,7 @@ def _publish(
                     sender.verify_all(items)
             except BundleError:  # an altered bundle leaves no trace where there was nothing before
                 if not objects:
-                    sender.undo()
+                    sender.undo({item.path: item.size for item in items})
                     claim.dirty = False
                 raise
             stands = claim.stands()

@@ -130,8 +130,8 @@ class Storage(Protocol):
         """Remove one object; no error where it is not there."""
         ...
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
-        """A fresh hasher for the checksums that this store reports, of content written whole or in parts."""
+    def hasher(self) -> Hasher:
+        """A fresh hasher for the checksums that this store reports. Of content written in parts it is CRC32C alone."""
         ...
 
     def uri(self, name: str) -> str:
@@ -153,8 +153,11 @@ class Parts(Protocol):
         """The parts that the store holds already, each with the token that sending it gave."""
         ...
 
-    def send(self, number: int, content: bytes) -> str:
-        """Send one part, and return a token that names what was stored. ``ChecksumError`` where it was damaged on its way."""
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
+        """Send one part, and return a token that names what was stored. ``ChecksumError`` where it was damaged on its way.
+
+        ``crc32c`` is that of the content.
+        """
         ...
 
     def finish(self, tokens: Mapping[int, str]) -> Stored | None:
@@ -278,6 +281,10 @@ def read(storage: Storage, name: str, limit: int) -> bytes | None:
     """The content of a small object; ``None`` where there is none."""
     buffer = io.BytesIO()
     return buffer.getvalue() if storage.download(name, buffer, limit) else None
+
+
+NOT_UNDERSTOOD = (AttributeError, LookupError, OverflowError, RecursionError, TypeError, ValueError)
+"""What reading an answer raises that is not what a store writes."""
 
 
 def check_name(name: str, uri: str) -> None:

@@ -53,6 +53,7 @@ class Claim:
 
     ``dirty`` is true where an upload has begun here already, this one or an earlier one that did not end: then all the files
     below ``base`` are an upload's own. Set it before the first file is written. Set ``published`` once the manifest is there.
+    ``contended`` tells that somebody else was in the way.
     """
 
     def __init__(self, storage: Storage, base: str, digest: str, publisher: str = "", bundle: str = "") -> None:
@@ -63,6 +64,7 @@ class Claim:
         self._begun = time.monotonic()
         self.dirty = False
         self.published = False
+        self.contended = False
 
     def __enter__(self) -> Claim:
         for _ in range(5):
@@ -108,6 +110,7 @@ class Claim:
         return found is not None and found.token == self._held.token
 
     def disturbed(self) -> StorageError:
+        self.contended = True
         place = self._storage.uri(self._name)
         return StorageError("Another upload came in between.", "Run it again.", place)
 
@@ -128,6 +131,7 @@ class Claim:
             return _Record("", "", _GIVEN_UP)
 
     def _taken(self, found: _Record) -> VersionExists:
+        self.contended = True
         place = self._storage.uri(self._name)
         if found.digest == DELETING:
             return VersionExists(

@@ -51,7 +51,7 @@ class _Answer(transport.Response):
 
     @property
     def headers(self) -> Mapping[str, str]:
-        return {key.lower(): value for key, value in self._answer.headers.items()}
+        return self._answer.headers
 
     @property
     def data(self) -> bytes:

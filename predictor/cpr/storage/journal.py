@@ -31,8 +31,9 @@ class Session:
 
 
 class Journal:
-    """The journal of one bundle's upload to one place. ``sessions`` and ``done`` are what an earlier run left.
+    """The journal of one bundle's upload to one place.
 
+    ``sessions`` and ``done`` are what an earlier run and this one have reached: what is under way, and what is whole.
     ``done`` maps the names of whole objects to what the store reported: SHA-256 as sent, and a checksum or nothing.
     """
 
@@ -44,7 +45,7 @@ class Journal:
         self.done: dict[str, tuple[str, dict[str, str]]] = {}
         if path is not None:
             for line in _lines(path):
-                with suppress(KeyError, TypeError, ValueError):
+                with suppress(AttributeError, KeyError, OverflowError, TypeError, ValueError):
                     self._read(line)
 
     @classmethod
@@ -70,6 +71,8 @@ class Journal:
         self._write({"sent": number, "name": name, "token": token, "crc32c": crc32c})
 
     def whole(self, name: str, sha256: str, checksums: dict[str, str]) -> None:
+        self.sessions.pop(name, None)
+        self.done[name] = sha256, checksums
         self._write({"whole": sha256, "name": name, "checksums": checksums})
 
     def forget(self, name: str) -> None:
@@ -79,12 +82,12 @@ class Journal:
         self._write({"forget": name})
 
     def close(self, finished: bool = False) -> None:
-        """Keep the journal for another run; remove it where the upload has ``finished``."""
+        """Keep the journal for another run; remove it where the upload has ``finished``, or nothing is left to remember."""
         with self._lock:
             if self._file is not None:
                 self._file.close()
                 self._file = None
-            if finished and self._path is not None:
+            if (finished or not (self.sessions or self.done)) and self._path is not None:
                 with suppress(OSError):
                     self._path.unlink(missing_ok=True)
 

@@ -64,7 +64,7 @@ class LocalStorage(Bucket):
     """Files are written beside their place and renamed, so that a reader never sees half of one."""
 
     creates_once = True
-    part_bytes = 64 << 20
+    part_bytes = 16 << 20
     parallel = 2
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
@@ -75,7 +75,7 @@ class LocalStorage(Bucket):
     def uri(self, name: str) -> str:
         return f"{str(self._location).rstrip('/')}/{name}" if name else str(self._location)
 
-    def hasher(self, in_parts: bool = False) -> Hasher:
+    def hasher(self) -> Hasher:
         return _NoChecksums()
 
     def stop(self, at_once: bool) -> None:
@@ -91,12 +91,15 @@ class LocalStorage(Bucket):
 
     def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
         path = self._path(name)
-        beside = path.with_name(f".{secrets.token_hex(8)}.part") if session is None else self._path(session)
+        leaf = f".{secrets.token_hex(8)}.part" if session is None else session.rpartition("/")[2]
+        if not _BESIDE.fullmatch(leaf):
+            return None
+        beside = path.with_name(leaf)
         with self._explained(name):
             if session is None:
                 path.parent.mkdir(parents=True, exist_ok=True)
                 beside.touch(exist_ok=False)
-            elif beside.parent != path.parent or not _BESIDE.fullmatch(beside.name) or not beside.is_file():
+            elif not beside.is_file():
                 return None
         relative = beside.relative_to(self._root).as_posix()
         return FileParts(path, beside, relative, size, part, lambda: self.stat(name), lambda: self._explained(name))

@@ -42,7 +42,7 @@ class FileParts:
                     found[number] = _token(content)
         return found
 
-    def send(self, number: int, content: bytes) -> str:
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
         with self._explained(), open(self._beside, "r+b") as file:
             file.seek(number * self._part)
             file.write(content)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import TypeAlias
@@ -17,23 +16,26 @@ from cpr.storage.base import Stored, part_count
 from cpr.storage.wire import Answer, Body
 
 Ask: TypeAlias = Callable[[str, str, Mapping[str, str], Body], Answer]
-"""Method, query (without ``?``), headers, body: an answer whose status is below 300, or 404."""
+"""Method, query (without ``?``), headers, body: an answer whose status is below 300, or one that :func:`tells_of_parts`."""
 
 _MD5 = re.compile(r"[0-9a-f]{32}")
 _GONE = 404
+_NOT_OURS = (400, 403, _GONE, 405, 501)
+"""To a question about an upload: its name is none, we may not look at it, or the server takes no parts any more."""
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Dialect:
     """In what the servers differ.
 
-    ``begin`` are the headers that open an upload, ``part`` those of a part with its content; ``check`` compares the answer to a
-    part with the content and gives false where they differ.
+    ``begin`` are the headers that open an upload, ``part`` those of a part with its content and CRC32C; ``check`` compares the
+    answer to a part with that CRC32C, or with those headers, and gives false where they differ.
     """
 
     begin: Mapping[str, str]
-    part: Callable[[bytes], Mapping[str, str]]
-    check: Callable[[Answer, bytes], bool]
+    part: Callable[[bytes, int], Mapping[str, str]]
+    check: Callable[[Answer, int, Mapping[str, str]], bool]
 
 
 class Multipart:
@@ -50,22 +52,29 @@ class Multipart:
 
     @classmethod
     def begin(cls, ask: Ask, dialect: Dialect, stat: Callable[[], Stored | None], uri: str, size: int, part: int) -> Multipart:
-        answer = ask("POST", "uploads=", dialect.begin, b"")
-        return cls(ask, dialect, stat, uri, size, part, text_of(parse(answer.body), "UploadId"))
+        """``ValueError`` where the answer is none of this protocol."""
+        session = text_of(parse(ask("POST", "uploads=", dialect.begin, b"").body), "UploadId")
+        if not session:
+            raise ValueError("the answer names no upload")
+        return cls(ask, dialect, stat, uri, size, part, session)
 
     def held(self) -> Mapping[int, str]:
-        return dict(self._listed())
+        try:
+            return dict(self._listed())
+        except ValueError:  # no list of parts: none is kept
+            return {}
 
     def stale(self) -> bool:
-        """Whether the server no longer knows the upload."""
-        return self._ask("GET", f"{self._query}&max-parts=1", {}, None).status == _GONE
+        """Whether the server no longer knows the upload, or does not let us go on with it."""
+        return self._ask("GET", f"{self._query}&max-parts=1", {}, None).status in _NOT_OURS
 
-    def send(self, number: int, content: bytes) -> str:
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
         query = f"partNumber={number + 1}&{self._query}"
-        answer = self._ask("PUT", query, self._dialect.part(content), content)
+        headers = self._dialect.part(content, crc32c)
+        answer = self._ask("PUT", query, headers, content)
         if answer.status == _GONE:
             raise SessionLost
-        if not self._dialect.check(answer, content):
+        if not self._dialect.check(answer, crc32c, headers):
             raise ChecksumError(
                 f"{self._uri} was damaged on its way: the checksum of part {number + 1} differs.",
                 "Run it again; suspect a proxy or the network.",
@@ -79,11 +88,12 @@ class Multipart:
             for number, token in sorted(tokens.items())
         )
         body = f"<CompleteMultipartUpload>{parts}</CompleteMultipartUpload>".encode()
-        answer = self._ask("POST", self._query, {"Content-Type": "application/xml"}, body)
-        # An error may come with status 200, and a repeated request finds no upload any more: what is stored decides.
-        if b"<Error>" in answer.body and answer.status != _GONE:
-            raise SessionLost
-        return self._stat()
+        for _ in range(_TRIES):
+            answer = self._ask("POST", self._query, {"Content-Type": "application/xml"}, body)
+            # An error may come with status 200, and a repeated request finds no upload any more: what is stored decides.
+            if b"<Error>" not in answer.body or answer.status == _GONE:
+                return self._stat()
+        raise SessionLost
 
     def proof(self, tokens: Mapping[int, str]) -> Mapping[str, str]:
         digests = [token.strip('"').lower() for _, token in sorted(tokens.items())]
@@ -104,7 +114,7 @@ class Multipart:
         marker = ""
         while True:
             answer = self._ask("GET", self._query + (f"&part-number-marker={marker}" if marker else ""), {}, None)
-            if answer.status == _GONE:
+            if answer.status in _NOT_OURS:
                 return
             document = parse(answer.body)
             for part in document.iterfind("{*}Part"):
@@ -118,6 +128,11 @@ class Multipart:
             marker = following
 
 
+def tells_of_parts(method: str, query: str, answer: Answer) -> bool:
+    """Whether an answer that is no good one says something about an upload in parts, and not about bucket and credentials."""
+    return "uploadId=" in query and answer.status in (_NOT_OURS if method == "GET" else (_GONE,))
+
+
 class SessionLost(Exception):
     """The server has forgotten the upload in the middle of it."""
 
@@ -128,7 +143,7 @@ def parse(body: bytes) -> ElementTree.Element:
         raise ValueError("the answer has a document type")
     try:
         return ElementTree.fromstring(body)  # noqa: S314 - without a document type there is nothing to expand
-    except ElementTree.ParseError as error:
+    except (ElementTree.ParseError, LookupError, ValueError) as error:  # the latter two: of its encoding
         raise ValueError(f"the answer is not XML: {error}") from None
 
 
@@ -136,19 +151,19 @@ def text_of(element: ElementTree.Element, name: str) -> str:
     return element.findtext(f"{{*}}{name}") or ""
 
 
-def md5_matches(answer: Answer, content: bytes) -> bool:
-    """Whether the ETag is the MD5 of the content; one that is no MD5 says nothing."""
+def md5_matches(answer: Answer, crc32c: int, headers: Mapping[str, str]) -> bool:
+    """Whether the ETag is the MD5 that was sent beside the content; one that is no MD5 says nothing."""
     etag = answer.header("ETag").strip('"').lower()
-    return not _MD5.fullmatch(etag) or etag == hashlib.md5(content, usedforsecurity=False).hexdigest()
+    return not _MD5.fullmatch(etag) or etag == base64.b64decode(headers["Content-MD5"]).hex()
 
 
-def content_md5(content: bytes) -> Mapping[str, str]:
+def content_md5(content: bytes, crc32c: int = 0) -> Mapping[str, str]:
     digest = hashlib.md5(content, usedforsecurity=False).digest()
     return {"Content-MD5": base64.b64encode(digest).decode()}
 
 
-def crc32_header(content: bytes) -> Mapping[str, str]:
-    return {"x-amz-checksum-crc32": base64.b64encode(zlib.crc32(content).to_bytes(4, "big")).decode()}
+def crc32c_header(content: bytes, crc32c: int) -> Mapping[str, str]:
+    return {"x-amz-checksum-crc32c": base64.b64encode(crc32c.to_bytes(4, "big")).decode()}
 
 
 def _escaped(text: str) -> str:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass
 from pathlib import Path
+from typing import BinaryIO
 
 import google_crc32c
 
-from cpr.errors import ChecksumError
+from cpr.errors import ChecksumError, StorageError
 from cpr.storage.base import Fingerprint, Parts, Storage, Stored, part_count
 from cpr.storage.budget import Budget
+from cpr.storage.crc32c import joined
 from cpr.storage.journal import Journal
 from cpr.storage.multipart import SessionLost
 
@@ -54,7 +56,8 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
     """Send the file, or what is missing of it, and put it together.
 
     ``NotAsListed`` where it is another one than ``size`` and ``sha256`` say, ``OSError`` where it cannot be read: then nothing
-    is put together. ``tell`` is called with the bytes of each part once the store has it.
+    is put together. ``StorageError`` where the store forgets it again and again. ``tell`` is called with the bytes of each part
+    once the store has it.
     """
     for _ in range(_TRIES):
         transfer = _Transfer(way, name, path, size, sha256, tell)
@@ -63,7 +66,20 @@ def send_in_parts(way: Way, name: str, path: Path, size: int, sha256: str, tell:
         except SessionLost:
             transfer.take_back()
             way.journal.forget(name)
-    return Sent(Fingerprint(size, sha256, {}), None, 0, 0)
+    raise StorageError(
+        f"{way.storage.uri(name)} was begun {_TRIES} times, and the store forgot it each time.",
+        "Run it again; what is there already is kept.",
+        way.storage.uri(name),
+    )
+
+
+def abort_sessions(storage: Storage, journal: Journal, sizes: Mapping[str, int]) -> None:
+    """Let the store forget what is under way. ``sizes`` maps the names of objects to the bytes that they were to have."""
+    for name, session in list(journal.sessions.items()):
+        parts = storage.parts(name, sizes[name], session.part, session.id) if name in sizes else None
+        if parts is not None:
+            parts.abort()
+        journal.forget(name)
 
 
 class _Transfer:
@@ -73,8 +89,9 @@ class _Transfer:
         self._way, self._name, self._path, self._size, self._sha256, self._tell = way, name, path, size, sha256, tell
         self._part = max(way.storage.part_bytes, part_count(size, _MOST_PARTS))
         self._known: dict[int, tuple[str, int]] = {}
-        self._pending: dict[Future[str], int] = {}
+        self._pending: dict[Future[tuple[str, int]], int] = {}
         self._tokens: dict[int, str] = {}
+        self._crcs: dict[int, int] = {}
         self._told = self._sent = self._resumed = 0
 
     def run(self) -> Sent:
@@ -114,7 +131,7 @@ class _Transfer:
 
     def _read_and_send(self, parts: Parts) -> dict[str, str]:
         """The checksums of the whole, once the store has every part."""
-        sha256, hasher = hashlib.sha256(), self._way.storage.hasher(in_parts=True)
+        sha256 = hashlib.sha256()
         held = parts.held() if self._known or parts.in_order else {}
         size = 0
         with open(self._path, "rb") as file:
@@ -124,67 +141,79 @@ class _Transfer:
                 try:
                     content = file.read(wanted)
                     sha256.update(content)
-                    hasher.update(content)
                     size += len(content)
                     if len(content) != wanted:
                         raise NotAsListed(size, sha256.hexdigest())
-                    crc32c = google_crc32c.value(content)
-                    kept = number in held and self._known.get(number, ("", crc32c)) == (held[number], crc32c)
-                    future = None if kept else self._way.senders.submit(self._send, parts, number, content, crc32c)
+                    if size == self._size:  # a session makes the object as it gets the last part
+                        self._check(file, sha256.hexdigest())
+                    kept = self._kept(number, held[number], content) if number in held else None
+                    future = None if kept is not None else self._way.senders.submit(self._send, parts, number, [content])
                 except BaseException:
                     self._way.budget.give_back(wanted)
                     raise
                 del content
-                if future is None:
+                if future is not None:
+                    self._pending[future] = number
+                elif kept is not None:
                     self._way.budget.give_back(wanted)
                     self._resumed += wanted
-                    self._note(number, held[number], wanted)
-                else:
-                    self._pending[future] = number
+                    self._note(number, held[number], kept)
                 self._settle(wait_for_all=parts.in_order)
-            if file.read(1):
-                raise NotAsListed(self._path.stat().st_size, sha256.hexdigest())
-        if sha256.hexdigest() != self._sha256:
-            raise NotAsListed(size, sha256.hexdigest())
         self._settle(wait_for_all=True)
-        return {"sha256": sha256.hexdigest(), **hasher.values()}
+        crc32c = joined((self._crcs[number], self._length(number)) for number in sorted(self._crcs))
+        return {"sha256": sha256.hexdigest(), "crc32c": f"{crc32c:08x}"}
 
-    def _send(self, parts: Parts, number: int, content: bytes, crc32c: int) -> str:
-        """Runs in a sender's thread: the content is given back there, whatever happens."""
+    def _check(self, file: BinaryIO, sha256: str) -> None:
+        if file.read(1) or sha256 != self._sha256:
+            raise NotAsListed(self._path.stat().st_size, sha256)
+
+    def _kept(self, number: int, token: str, content: bytes) -> int | None:
+        """The part's CRC32C, where what the store holds is this content: as the journal tells, or a session has no token."""
+        known, crc32c = self._known.get(number), google_crc32c.value(content)
+        return crc32c if (token == "" if known is None else known == (token, crc32c)) else None
+
+    def _send(self, parts: Parts, number: int, box: list[bytes]) -> tuple[str, int]:
+        """Runs in a sender's thread: the content is given back there, whatever happens, and ``box`` holds it no more."""
+        content = box.pop()
+        count = len(content)
         try:
+            crc32c = google_crc32c.value(content)
             for attempt in range(_TRIES):
                 try:
-                    token = parts.send(number, content)
+                    token = parts.send(number, content, crc32c)
                     break
                 except ChecksumError:
                     if attempt == _TRIES - 1:
                         raise
         finally:
-            self._way.budget.give_back(len(content))
+            del content
+            self._way.budget.give_back(count)
         self._way.journal.part(self._name, number, token, crc32c)
-        return token
+        return token, crc32c
 
     def _settle(self, wait_for_all: bool) -> None:
         """Note the parts that have been sent; raises what went wrong with one."""
         while self._pending:
             done, _ = wait(self._pending, timeout=None if wait_for_all else 0, return_when=FIRST_COMPLETED)
             for future in done:
-                number, token = self._pending.pop(future), future.result()
-                count = min(self._part, self._size - number * self._part)
-                self._sent += count
-                self._note(number, token, count)
+                number, (token, crc32c) = self._pending.pop(future), future.result()
+                self._sent += self._length(number)
+                self._note(number, token, crc32c)
             if not wait_for_all:
                 return
 
-    def _note(self, number: int, token: str, count: int) -> None:
-        self._tokens[number] = token
-        self._told += count
-        self._tell(count)
+    def _note(self, number: int, token: str, crc32c: int) -> None:
+        self._tokens[number], self._crcs[number] = token, crc32c
+        self._told += self._length(number)
+        self._tell(self._length(number))
+
+    def _length(self, number: int) -> int:
+        return min(self._part, self._size - number * self._part)
 
     def _drop(self) -> None:
         """Leave no part under way, and no memory taken."""
         for future, number in self._pending.items():
             if future.cancel():
-                self._way.budget.give_back(min(self._part, self._size - number * self._part))
+                self._way.budget.give_back(self._length(number))
         wait(self._pending)
         self._pending.clear()

@@ -14,7 +14,11 @@ from cpr.storage.multipart import SessionLost
 from cpr.storage.wire import Answer, Body
 
 Put: TypeAlias = Callable[[str, Mapping[str, str], Body], Answer]
-"""Headers and body to the session: method, headers, body."""
+"""To the session: method, headers, body. An answer whose status is one of ``STATUSES``."""
+
+STATUSES = frozenset({200, 201, 308, 400, 404, 410, 412, 499})
+"""What a session answers about itself; 499 is that it is cancelled
+(https://cloud.google.com/storage/docs/performing-resumable-uploads#cancel-upload)."""
 
 _RANGE = re.compile(r"bytes=0-(\d+)")
 _MORE = 308
@@ -44,7 +48,7 @@ class Resumable:
         whole = part_count(self._size, self._part) if self._offset == self._size else self._offset // self._part
         return dict.fromkeys(range(whole), "")
 
-    def send(self, number: int, content: bytes) -> str:
+    def send(self, number: int, content: bytes, crc32c: int) -> str:
         start = number * self._part
         end = start + len(content)
         while self._offset < end:

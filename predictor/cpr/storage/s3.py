@@ -1,4 +1,4 @@
-"""S3 and what speaks its protocol. The one module that imports botocore, for configuration, credentials and signatures.
+"""S3 and what speaks its protocol.
 
 An endpoint (the option, ``AWS_ENDPOINT_URL_S3``/``AWS_ENDPOINT_URL``, or the profile's) reaches another server: MinIO, moto,
 or GCS itself as ``https://storage.googleapis.com`` with HMAC keys. Such servers get no header that S3 added lately (GCS answers
@@ -11,61 +11,53 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import zlib
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from email.utils import parsedate_to_datetime
 from typing import Any
 from urllib.parse import quote, unquote, urlencode
 
-from botocore import exceptions as boto
+import google_crc32c
 
-from cpr.errors import ChecksumError, StorageError
-from cpr.storage.base import Bucket, Fingerprint, Hasher, LimitedSink, Parts, Sink, Stored, TooLong, check_name, too_long
+from cpr.storage.base import (
+    Bucket,
+    Fingerprint,
+    Hasher,
+    LimitedSink,
+    Parts,
+    Sink,
+    Stored,
+    TooLong,
+    check_name,
+    too_long,
+)
 from cpr.storage.location import Location
-from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32_header, md5_matches, parse, text_of
+from cpr.storage.multipart import Dialect, Multipart, content_md5, crc32c_header, md5_matches, parse, tells_of_parts, text_of
+from cpr.storage.s3_errors import NO_BUCKET, S3Errors, code_of
 from cpr.storage.s3_sign import Account
-from cpr.storage.service import Service, Unreachable
-from cpr.storage.wire import Answer, Body, BrokenWire, SinkFailed, Wire
+from cpr.storage.service import Service
+from cpr.storage.wire import Answer, Body, Wire
 
-_NO_BUCKET = {"NoSuchBucket"}
-_DAMAGED = {"BadDigest", "InvalidDigest", "XAmzContentSHA256Mismatch", "XAmzContentChecksumMismatch"}
-_BAD_KEYS = {"InvalidAccessKeyId", "SignatureDoesNotMatch", "ExpiredToken", "InvalidToken", "AuthFailure"}
-_BAD_CLOCK = {"RequestTimeTooSkewed", "RequestExpired"}
-_ELSEWHERE = {"PermanentRedirect", "TemporaryRedirect", "AuthorizationHeaderMalformed", "IllegalLocationConstraintException"}
 _COPY_LIMIT = 5 * 10**9
 """The most that one request copies (https://docs.aws.amazon.com/AmazonS3/latest/API/API_CopyObject.html)."""
 _SAFE = "/-_.~"
 
 
 class _Checksums:
-    """CRC32, and MD5, which is the ETag of what is sent in one request."""
+    """CRC32C, and MD5, which is the ETag of what is sent in one request."""
 
     def __init__(self) -> None:
-        self._crc32, self._md5 = 0, hashlib.md5(usedforsecurity=False)
+        self._crc32c: Any = google_crc32c.Checksum()  # type: ignore[no-untyped-call]
+        self._md5 = hashlib.md5(usedforsecurity=False)
 
     def update(self, block: bytes) -> None:
-        self._crc32 = zlib.crc32(block, self._crc32)
+        self._crc32c.update(block)
         self._md5.update(block)
 
     def values(self) -> dict[str, str]:
-        return {"crc32": f"{self._crc32:08x}", "etag": self._md5.hexdigest()}
+        return {"crc32c": self._crc32c.digest().hex(), "etag": self._md5.hexdigest()}
 
 
-class _Crc32:
-    """What Amazon's servers report of content in parts; the ETag follows from the parts' own."""
-
-    def __init__(self) -> None:
-        self._crc32 = 0
-
-    def update(self, block: bytes) -> None:
-        self._crc32 = zlib.crc32(block, self._crc32)
-
-    def values(self) -> dict[str, str]:
-        return {"crc32": f"{self._crc32:08x}"}
-
-
-class S3Storage(Bucket):
+class S3Storage(S3Errors, Bucket):
     part_bytes = 8 << 20
 
     def __init__(self, location: Location, endpoint: str | None = None) -> None:
@@ -90,11 +82,8 @@ class S3Storage(Bucket):
     def go_on(self) -> None:
         self._service.wire.go_on()
 
-    def uri(self, name: str) -> str:
-        return f"s3://{self._bucket}" + (f"/{name}" if name else "")
-
-    def hasher(self, in_parts: bool = False) -> Hasher:
-        return _Crc32() if in_parts else _Checksums()
+    def hasher(self) -> Hasher:
+        return _Checksums()
 
     def write(
         self, name: str, content: bytes, expected: Fingerprint, create_only: bool = False, publisher: str = ""
@@ -114,7 +103,7 @@ class S3Storage(Bucket):
         # 409 where two conditional writes meet: one of them is about to be there.
         if create_only and answer.status in (409, 412):
             return None
-        return _stored(self._good(answer, name), expected.size)
+        return self._reported(answer, name, expected.size)
 
     def parts(self, name: str, size: int, part: int, session: str | None = None) -> Parts | None:
         check_name(name, self.uri(""))
@@ -122,16 +111,14 @@ class S3Storage(Bucket):
         def ask(method: str, query: str, headers: Mapping[str, str], body: Body) -> Answer:
             with self._explained(name):
                 answer = self._service.move(method, f"{self._target(name)}?{query}", headers, body)
-            return answer if answer.status == 404 and "uploadId=" in query else self._good(answer, name)
+            return answer if tells_of_parts(method, query, answer) else self._good(answer, name)
 
         rest = (ask, self._parts, lambda: self.stat(name), self.uri(name), size, part)
         if session is None:
-            try:
+            with self._understood(name):
                 return Multipart.begin(*rest)
-            except ValueError as error:
-                raise self._odd(error, name) from None
         found = Multipart(*rest, session)
-        return None if found.stale() else found
+        return None if not session.isascii() or found.stale() else found
 
     def copy(self, source: str, name: str) -> Stored | None:
         found = self.stat(source)
@@ -153,7 +140,7 @@ class S3Storage(Bucket):
             answer = self._service.ask("HEAD", self._target(name), headers)
         if answer.status == 404:
             return None
-        return _stored(self._good(answer, name), int(answer.header("Content-Length") or 0))
+        return self._reported(answer, name)
 
     def download(self, name: str, sink: Sink, limit: int, start: int = 0) -> bool:
         check_name(name, self.uri(""))
@@ -163,7 +150,7 @@ class S3Storage(Bucket):
                 answer = self._service.move("GET", self._target(name), headers, None, LimitedSink(sink, limit))
             except TooLong:
                 raise too_long(self.uri(name), limit) from None
-        if answer.status == 404 and _code(answer) not in _NO_BUCKET:
+        if answer.status == 404 and code_of(answer) not in NO_BUCKET:
             return False
         if answer.status != 416:  # nothing from there on
             self._good(answer, name)
@@ -171,9 +158,9 @@ class S3Storage(Bucket):
 
     def objects(self, prefix: str) -> Iterator[tuple[str, Stored]]:
         for page in self._pages({"list-type": "2", "prefix": prefix, "encoding-type": "url"}):
-            for item in page.iterfind("{*}Contents"):
-                etag = {"etag": text_of(item, "ETag").strip('"').lower()}
-                yield unquote(text_of(item, "Key").replace("+", " ")), Stored(int(text_of(item, "Size") or 0), etag)
+            with self._understood(""):
+                found = [_listed(item) for item in page.iterfind("{*}Contents")]
+            yield from found
 
     def folders(self, prefix: str) -> tuple[str, ...]:
         found: list[str] = []
@@ -185,7 +172,7 @@ class S3Storage(Bucket):
     def delete(self, name: str) -> None:
         with self._explained(name):
             answer = self._service.ask("DELETE", self._target(name))
-        if answer.status != 404 or _code(answer) in _NO_BUCKET:
+        if answer.status != 404 or code_of(answer) in NO_BUCKET:
             self._good(answer, name)
 
     def _target(self, name: str) -> str:
@@ -195,94 +182,23 @@ class S3Storage(Bucket):
         while True:
             with self._explained(""):
                 answer = self._service.ask("GET", f"{self._path or '/'}?{urlencode(query, quote_via=quote)}")
-            try:
+            with self._understood(""):
                 page = parse(self._good(answer, "").body)
-            except ValueError as error:
-                raise self._odd(error, "") from None
             yield page
             following = text_of(page, "NextContinuationToken")
-            if text_of(page, "IsTruncated") != "true" or not following:
+            if text_of(page, "IsTruncated") != "true" or following in ("", query.get("continuation-token")):
                 return
             query = {**query, "continuation-token": following}
 
-    def _good(self, answer: Answer, name: str) -> Answer:
-        if answer.status >= 300:
-            raise self._refusal(answer, name)
-        return answer
-
-    @contextmanager
-    def _explained(self, name: str) -> Iterator[None]:
-        """Turn what can go wrong on the way into one ``StorageError`` that says what to do."""
-        uri, bucket = self.uri(name), f"s3://{self._bucket}"
-        try:
-            yield
-        except (Unreachable, BrokenWire) as error:
-            raise StorageError(
-                f"{self._service.wire.netloc} cannot be reached: {_short(str(error))}.",
-                "Check the network, any proxy, and AWS_ENDPOINT_URL or the endpoint if set; then run it again.",
-                uri,
-            ) from error
-        except (boto.ProfileNotFound, boto.ConfigParseError, boto.InvalidRegionError, boto.NoRegionError) as error:
-            raise StorageError(
-                f"The AWS configuration does not work: {_short(str(error))}.", "Run `aws configure`.", uri
-            ) from error
-        except boto.BotoCoreError as error:
-            raise StorageError(
-                f"There are no usable credentials for {bucket}: {_short(str(error))}.",
-                "Run `aws configure`, or set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY (for GCS: an HMAC key, made with "
-                "`gcloud storage hmac create SERVICE_ACCOUNT`).",
-                uri,
-            ) from error
-        except SinkFailed as failure:
-            raise failure.error from failure
-
-    def _odd(self, error: ValueError, name: str) -> StorageError:
-        return StorageError(
-            f"s3://{self._bucket} cannot be understood: {error}.",
-            "Check AWS_ENDPOINT_URL or the endpoint if set, and any proxy.",
-            self.uri(name),
-        )
-
-    def _refusal(self, answer: Answer, name: str) -> StorageError:
-        uri, bucket, code, detail = self.uri(name), f"s3://{self._bucket}", _code(answer), _reason(answer)
-        if code in _NO_BUCKET or answer.status == 404:
-            return StorageError(
-                f"The bucket {bucket} does not exist.", f"Check its name, or create it: `aws s3 mb {bucket}`.", uri
-            )
-        if code in _DAMAGED:
-            return ChecksumError(
-                f"{uri} was damaged on its way: {detail}.", "Run it again; suspect a proxy or the network.", uri
-            )
-        if code in _BAD_CLOCK:
-            return StorageError(
-                f"{bucket} refused the request for its time: {detail}.", "Set this machine's clock, and run it again.", uri
-            )
-        region = answer.header("x-amz-bucket-region") or _region(answer)
-        if code in _ELSEWHERE or answer.status in (301, 307) or (region and region != self._region and answer.status >= 400):
-            place = f"in the region {region}" if region else "in another region"
-            return StorageError(
-                f"The bucket {bucket} is {place}, and {self._region} was asked.",
-                f"Set AWS_REGION={region or 'REGION'}, or the profile's region, and run it again.",
-                uri,
-            )
-        if code in _BAD_KEYS or answer.status == 401:
-            return StorageError(
-                f"{self._service.wire.netloc} refused the credentials: {detail}.",
-                "Check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or run `aws configure`.",
-                uri,
-            )
-        if answer.status == 403:
-            return StorageError(
-                f"These credentials may not do this in {bucket}: {detail}.",
-                "Ask for s3:ListBucket on the bucket and s3:GetObject on its objects; to publish, s3:PutObject and "
-                "s3:DeleteObject, too.",
-                uri,
-            )
-        return StorageError(f"{bucket} answered with an error: {detail}.", "Run it again; what is there already is kept.", uri)
+    def _reported(self, answer: Answer, name: str, size: int | None = None) -> Stored:
+        """What a good answer to PUT or HEAD tells; the ``size`` of what was put is not told."""
+        self._good(answer, name)
+        with self._understood(name):
+            return _stored(answer, int(answer.header("Content-Length") or 0) if size is None else size)
 
 
 _AMAZON_PARTS = Dialect(
-    {"x-amz-checksum-algorithm": "CRC32", "x-amz-checksum-type": "FULL_OBJECT"}, crc32_header, lambda answer, content: True
+    {"x-amz-checksum-algorithm": "CRC32C", "x-amz-checksum-type": "FULL_OBJECT"}, crc32c_header, lambda *part: True
 )
 """Amazon's own servers compare a part with the checksum beside it, and add them up to the whole's."""
 _OTHER_PARTS = Dialect({}, content_md5, md5_matches)
@@ -294,7 +210,7 @@ def _stored(answer: Answer, size: int) -> Stored:
     encrypted = answer.header("x-amz-server-side-encryption")
     if encrypted in ("", "AES256") and not answer.header("x-amz-server-side-encryption-customer-algorithm"):
         checksums["etag"] = answer.header("ETag").strip('"').lower()
-    for name, length in (("sha256", 32), ("crc32", 4)):
+    for name, length in (("sha256", 32), ("crc32c", 4)):
         text = answer.header(f"x-amz-checksum-{name}")
         if text and "-" not in text and answer.header("x-amz-checksum-type") != "COMPOSITE":
             value = base64.b64decode(text)
@@ -302,35 +218,11 @@ def _stored(answer: Answer, size: int) -> Stored:
                 checksums[name] = value.hex()
     try:
         updated = parsedate_to_datetime(answer.header("Last-Modified")).timestamp()
-    except ValueError:
+    except (OverflowError, TypeError, ValueError):
         updated = None
     return Stored(size, checksums, updated, unquote(answer.header("x-amz-meta-publisher")))
 
 
-def _code(answer: Answer) -> str:
-    """The error's name; empty where the answer had no body (HEAD) or none that S3 would write."""
-    try:
-        return text_of(parse(answer.body), "Code")
-    except ValueError:
-        return ""
-
-
-def _region(answer: Answer) -> str:
-    try:
-        return text_of(parse(answer.body), "Region")
-    except ValueError:
-        return ""
-
-
-def _reason(answer: Answer) -> str:
-    try:
-        document = parse(answer.body)
-        text = f"{text_of(document, 'Code')}: {text_of(document, 'Message')}"
-    except ValueError:
-        text = answer.body[:300].decode("utf-8", "replace")
-    return _short(f"{answer.status} {text}")
-
-
-def _short(text: str) -> str:
-    text = " ".join(text.split())
-    return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
+def _listed(item: Any) -> tuple[str, Stored]:
+    etag = text_of(item, "ETag").strip('"').lower()
+    return unquote(text_of(item, "Key").replace("+", " ")), Stored(int(text_of(item, "Size") or 0), {"etag": etag})

@@ -21,7 +21,7 @@ from cpr.errors import BundleError, ChecksumError
 from cpr.storage.base import Fingerprint, Storage, Stored, agrees, fingerprint, holds, reads_back
 from cpr.storage.budget import Budget
 from cpr.storage.journal import Journal
-from cpr.storage.parts_sending import NotAsListed, Sent, Way, send_in_parts
+from cpr.storage.parts_sending import NotAsListed, Sent, Way, abort_sessions, send_in_parts
 
 Progress: TypeAlias = Callable[[str, int], None]
 """Called as bytes of a file are dealt with: its path in the bundle, and how many more of its bytes are in the store."""
@@ -110,8 +110,9 @@ class Sender:
                 self._storage.uri(self._base.rstrip("/")),
             )
 
-    def undo(self) -> None:
-        """Remove what was sent and copied."""
+    def undo(self, sizes: Mapping[str, int]) -> None:
+        """Remove what was sent and copied, also parts of files; ``sizes`` are those of all items, by their paths."""
+        abort_sessions(self._storage, self._journal, {self._base + path: size for path, size in sizes.items()})
         for name in (*self.tally.uploaded, *self.tally.copied):
             self._storage.delete(name)
             self._journal.forget(name)

@@ -13,7 +13,9 @@ from cpr.storage.base import Sink, Stopped
 from cpr.storage.wire import Answer, Body, BrokenWire, Wire
 
 _AGAIN = frozenset({408, 429, 500, 502, 503, 504})
-_FEW, _MANY, _AT_ONCE_SECONDS = 8, 64, 0.01
+_FEW, _MANY = 2, 64
+_OWN_SECONDS = 0.0003
+"""What a request takes of this process."""
 _FIRST_DELAY, _LONGEST_DELAY = 0.2, 10.0
 
 Sign: TypeAlias = Callable[[str, str, dict[str, str], Body], None]
@@ -22,7 +24,7 @@ Sign: TypeAlias = Callable[[str, str, dict[str, str], Body], None]
 
 @dataclass(frozen=True, slots=True)
 class Patience:
-    """How many seconds a failing request is tried again: one that asks, and one that moves content."""
+    """How many seconds a request is tried again once it has failed: one that asks, and one that moves content."""
 
     ask: float = 20.0
     move: float = 120.0
@@ -54,8 +56,8 @@ class Service:
 
     @property
     def parallel(self) -> int:
-        """Requests that are worth having under way: few where answers come at once, many where most of the time is waiting."""
-        return _FEW if self._quickest < _AT_ONCE_SECONDS else _MANY
+        """Requests that are worth having under way: as many as this process can begin while one of them is answered."""
+        return max(_FEW, int(min(_MANY, self._quickest / _OWN_SECONDS)))
 
     def ask(self, method: str, target: str, headers: Mapping[str, str] | None = None, body: Body = None) -> Answer:
         return self._patiently(self._patience.ask, method, target, headers or {}, body, None)
@@ -69,7 +71,7 @@ class Service:
     def _patiently(
         self, seconds: float, method: str, target: str, headers: Mapping[str, str], body: Body, sink: Sink | None
     ) -> Answer:
-        deadline, delay, renewed = time.monotonic() + seconds, _FIRST_DELAY, False
+        deadline, delay, renewed = float("inf"), _FIRST_DELAY, False
         watched = None if sink is None else _Watched(sink)
         while True:
             answer, wait, failure = None, random.uniform(delay / 2, delay), ""  # noqa: S311
@@ -78,8 +80,8 @@ class Service:
             except BrokenWire as error:
                 if watched is not None and watched.begun:
                     raise
-                if not error.fresh:
-                    continue  # the server had closed a kept connection, as it may
+                if error.kept:
+                    continue  # the server had closed it, as it may
                 failure = str(error)
             if answer is not None:
                 if answer.status == 401 and not renewed and self._renew():
@@ -88,6 +90,7 @@ class Service:
                 if answer.status not in _AGAIN:
                     return answer
                 wait = _retry_after(answer) or wait
+            deadline = min(deadline, time.monotonic() + seconds)
             if time.monotonic() + wait > deadline:
                 if answer is not None:
                     return answer
@@ -119,10 +122,10 @@ class _Watched:
 
 def _retry_after(answer: Answer) -> float:
     """Seconds that the server asks to wait; 0 where it asks for nothing."""
-    text = answer.header("Retry-After")
-    if text.isdigit():
-        return float(text)
+    text = answer.header("Retry-After").strip()
     try:
+        if text.isascii() and text.isdigit():
+            return float(text)
         return max(0.0, email.utils.parsedate_to_datetime(text).timestamp() - time.time()) if text else 0.0
-    except ValueError:
+    except (OverflowError, TypeError, ValueError):
         return 0.0

@@ -1,7 +1,6 @@
 """HTTP to one server over kept connections: one request, one answer, nothing tried twice.
 
-Over ``http.client``: for what an upload does it is as fast as bare sockets (``benchmarks/upload``), and lays no layer between
-the content in memory and the socket.
+``http.client`` makes the connections, through a proxy where there is one.
 """
 
 from __future__ import annotations
@@ -16,41 +15,39 @@ import weakref
 from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from email.message import Message
 from typing import TypeAlias
 from urllib.parse import urlsplit
 from urllib.request import getproxies, proxy_bypass
 
 from cpr.storage.base import Sink, Stopped
+from cpr.storage.http1 import BadAnswer, Reading, send
 
 _CONNECT_SECONDS = 10.0
-_SILENCE_SECONDS = 60.0
-"""How long a server may say nothing."""
 _MOST_BYTES = 64 << 20
 """Of an answer that is kept in memory."""
-_BLOCK = 1 << 20
 
-Body: TypeAlias = "bytes | None"
+Body: TypeAlias = "bytes | tuple[bytes, ...] | None"
+"""Content, or pieces of it that are sent one after the other."""
 
 
 class BrokenWire(Exception):
-    """No whole answer came: the server cannot be reached, or the connection broke; ``fresh`` tells whether it was new."""
+    """No whole answer came. ``kept`` tells that a connection broke which the server may have closed long ago."""
 
-    def __init__(self, detail: str, fresh: bool = True) -> None:
+    def __init__(self, detail: str, kept: bool = False) -> None:
         super().__init__(detail)
-        self.fresh = fresh
+        self.kept = kept
 
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """``status`` and ``headers`` as they came, ``body`` empty where a sink took it."""
+    """``status`` as it came, ``headers`` by their names in lower case, ``body`` empty where a sink took it."""
 
     status: int
-    headers: Message
+    headers: Mapping[str, str]
     body: bytes
 
     def header(self, name: str) -> str:
-        return self.headers.get(name) or ""
+        return self.headers.get(name.lower(), "")
 
 
 class Wire:
@@ -60,6 +57,9 @@ class Wire:
     ``seconds`` is how long to wait for a connection and for each answer.
     """
 
+    silence_seconds = 60.0
+    """How long a server may say nothing, and take nothing."""
+
     def __init__(self, url: str, ca_file: str | None = None, seconds: float | None = None) -> None:
         parts = urlsplit(url)
         self.host = parts.hostname or ""
@@ -68,7 +68,7 @@ class Wire:
         self._secure = parts.scheme == "https"
         self._port = parts.port or (443 if self._secure else 80)
         self.netloc = parts.netloc.rpartition("@")[2]
-        self._connect_seconds, self._silence_seconds = seconds or _CONNECT_SECONDS, seconds or _SILENCE_SECONDS
+        self._connect_seconds, self._silence_seconds = seconds or _CONNECT_SECONDS, seconds or self.silence_seconds
         self._ca_file = ca_file or os.environ.get("REQUESTS_CA_BUNDLE") or None
         self._tls: ssl.SSLContext | None = None
         self._proxy = None if self.loopback or proxy_bypass(self.host) else getproxies().get(parts.scheme)
@@ -89,13 +89,15 @@ class Wire:
         whole = False
         try:
             try:
-                self._send(connection, method, target, headers, body)
-                response = connection.getresponse()
-                content = _read(response, sink if response.status in (200, 206) else None)
-                whole = not response.will_close
-            except (OSError, http.client.HTTPException) as error:
-                raise self._broken(error, fresh) from error
-            return Answer(response.status, response.headers, content)
+                connected = self._connected(connection)
+                pieces = (body,) if isinstance(body, bytes) else body
+                send(connected, method, self._written(target), {"Host": self.netloc, **headers}, pieces)
+                reading = Reading(connected, method)
+                content = _read(reading, sink if reading.status in (200, 206) else None)
+                whole = reading.reusable
+            except (OSError, BadAnswer, http.client.HTTPException) as error:
+                raise self._broken(error, kept=not fresh) from error
+            return Answer(reading.status, reading.headers, content)
         finally:
             self._give_back(connection, whole)
 
@@ -141,40 +143,38 @@ class Wire:
             connection.set_tunnel(self.host, self._port)
         return connection
 
-    def _send(
-        self, connection: http.client.HTTPConnection, method: str, target: str, headers: Mapping[str, str], body: Body
-    ) -> None:
+    def _connected(self, connection: http.client.HTTPConnection) -> socket.socket:
         if connection.sock is None:
             connection.connect()
             connection.sock.settimeout(self._silence_seconds)  # type: ignore[attr-defined]
-        absolute = f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
-        try:
-            connection.request(method, absolute, body, {"Host": self.netloc, **headers})
-        except (BrokenPipeError, ConnectionResetError):
-            # A server that refuses what it has not read yet has said why before it closed.
-            if body is None or connection.sock is None:
-                raise
+        connected: socket.socket = connection.sock
+        return connected
 
-    def _broken(self, error: Exception, fresh: bool) -> Exception:
+    def _written(self, target: str) -> str:
+        """A proxy of plain HTTP is told the whole address."""
+        return f"http://{self.netloc}{target}" if self._proxy and not self._secure else target
+
+    def _broken(self, error: Exception, kept: bool) -> Exception:
         if self.stopped.is_set():
             return Stopped()
-        if isinstance(error, TimeoutError):
-            return BrokenWire("no answer in time", fresh)
-        if isinstance(error, http.client.RemoteDisconnected | http.client.IncompleteRead | http.client.BadStatusLine):
-            return BrokenWire("it broke off its answer", fresh)
-        return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, fresh)
+        if isinstance(error, TimeoutError):  # the connection stood
+            return BrokenWire("no answer in time")
+        return BrokenWire(getattr(error, "strerror", None) or str(error) or type(error).__name__, kept)
 
 
-def _read(response: http.client.HTTPResponse, sink: Sink | None) -> bytes:
+def _read(reading: Reading, sink: Sink | None) -> bytes:
     if sink is None:
-        return response.read(_MOST_BYTES) if response.length is None else response.read()
-    while block := response.read(_BLOCK):
+        content = b""
+        for block in reading.blocks():
+            content += block
+            if len(content) > _MOST_BYTES:
+                raise BadAnswer("its answer has no end")
+        return content
+    for block in reading.blocks():
         try:
             sink.write(block)
         except OSError as error:
             raise SinkFailed(error) from error
-    if response.length:
-        raise http.client.IncompleteRead(b"", response.length)
     return b""
 
 
@@ -184,6 +184,12 @@ class SinkFailed(Exception):
     def __init__(self, error: OSError) -> None:
         super().__init__(str(error))
         self.error = error
+
+
+def excerpt(text: str) -> str:
+    """The start of what a server or a library says, for the middle of a sentence."""
+    text = " ".join(text.split())
+    return text.rstrip(".") if len(text) <= 300 else text[:300] + "…"
 
 
 def _close(connections: list[http.client.HTTPConnection]) -> None:
