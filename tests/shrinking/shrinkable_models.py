@@ -42,6 +42,31 @@ def picture(path):
     keras.Sequential([keras.Input((12, 12, 3), name="image"), *layers]).export(path, verbose=False)
 
 
+def normed(path):
+    """Convolutions with fused batch norms, as TensorFlow 1 and Keras 2 have them, whose figures are not those of the start."""
+
+    def normal(seed, *shape):
+        return tf.Variable(tf.random.stateless_normal(shape, (seed, seed)))
+
+    module = tf.Module()
+    module.kernels = [normal(1, 3, 3, 2, 8), normal(2, 3, 3, 8, 2)]
+    sizes = (8, 16)
+    module.norms = [[tf.Variable(tf.abs(normal(3 + part, size)) + 0.1) for part in range(4)] for size in sizes]
+
+    @tf.function(input_signature=[tf.TensorSpec([None, 10, 10, 2], tf.float32, name="image")])
+    def serve(image):
+        layer = tf.nn.conv2d(image, module.kernels[0], 1, "SAME")
+        layer = tf.nn.relu(tf.raw_ops.FusedBatchNormV3(x=layer, **figures(0), epsilon=1e-3, is_training=False).y)
+        layer = tf.nn.depthwise_conv2d(layer, module.kernels[1], [1, 1, 1, 1], "SAME")
+        layer = tf.raw_ops.FusedBatchNormV3(x=layer, **figures(1), epsilon=1e-3, is_training=False).y
+        return {"scores": tf.reduce_mean(layer, [1, 2])}
+
+    def figures(number):
+        return dict(zip(("scale", "offset", "mean", "variance"), module.norms[number], strict=True))
+
+    tf.saved_model.save(module, path, signatures=serve)
+
+
 class Branches(tf.Module):
     """Two signatures; a variable that is gathered and multiplied, one read in a branch; integers within and beyond int32."""
 
@@ -153,5 +178,5 @@ def old_loop_of_resources(path):
 
 WRITERS = {
     write.__name__: write
-    for write in (text, saved_text, picture, branches, tables, references, resources, old_loop, old_loop_of_resources)
+    for write in (text, saved_text, picture, normed, branches, tables, references, resources, old_loop, old_loop_of_resources)
 }

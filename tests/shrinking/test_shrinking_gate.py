@@ -32,8 +32,25 @@ def refused(made, tmp_path, rows):
 
 def test_answers_that_are_too_far_off(refused, rows):
     refused(ModelError, "off by up to", weights="int8", data=rows, max_difference=1e-9)
-    error = refused(ModelError, "agrees on", weights="int8", data=rows, min_agreement=1.0)
-    assert "float16" in error.remedy
+
+
+def test_answers_that_disagree(tmp_path):
+    """Scores of two classes so near to each other that int8 cannot tell them apart."""
+    import tensorflow as tf
+
+    random = np.random.default_rng(0)
+    column = random.normal(size=(64, 1))
+    module = tf.Module()
+    module.weights = tf.Variable(np.hstack([column, column + random.normal(size=(64, 1)) * 1e-4] * 8).astype(np.float32))
+    spec = tf.TensorSpec([None, 64], tf.float32, name="x")
+    serve = tf.function(lambda x: {"y": x @ module.weights}).get_concrete_function(spec)
+    tf.saved_model.save(module, str(tmp_path / "model"), signatures=serve)
+    np.save(tmp_path / "rows.npy", random.normal(size=(100, 64)).astype(np.float32))
+    options = {"weights": "int8", "data": tmp_path / "rows.npy", "measure": False}
+    with pytest.raises(ModelError, match=r"of 100 rows, less than 99.00%") as caught:
+        cpr.shrink(tmp_path / "model", tmp_path / "smaller", **options)
+    assert "float16" in caught.value.remedy
+    assert not (tmp_path / "smaller").exists()
 
 
 def test_weights_need_rows_to_compare_on(refused, tmp_path):

@@ -37,6 +37,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("source", metavar="SRC", help="the folder that holds saved_model.pb")
     parser.add_argument("destination", metavar="DST", help="the folder to write, which is not there yet")
     parser.add_argument("--weights", choices=WEIGHTS, metavar="TYPE", help=f"store the weights as {' or '.join(WEIGHTS)}")
+    parser.add_argument("--no-fold", action="store_true", help="keep batch norms, and the answers to the last bit")
     parser.add_argument("--int64-to-int32", action="store_true", help="store variables of int64 as int32 where all values fit")
     parser.add_argument("--limit", type=_size, metavar="SIZE", help="take as many steps as it needs to fit, such as 500MB")
     parser.add_argument("--examples", metavar="FILE", help="compare on requests that the SavedModel itself takes, one a line")
@@ -61,6 +62,7 @@ def run(args: argparse.Namespace, console: Console) -> Outcome:
             args.destination,
             weights=args.weights,
             int64_to_int32=args.int64_to_int32,
+            fold=not args.no_fold,
             limit=args.limit,
             examples=args.examples,
             data=args.data,

@@ -90,6 +90,17 @@ def number(node: Any, attribute: str) -> int:
     return int(node.attr[attribute].i) if attribute in node.attr else 0
 
 
+def computed(nodes: Sequence[Any], names: Sequence[str]) -> dict[str, Any]:
+    """The first outputs of nodes of a graph, as NumPy arrays."""
+    from tensorflow.core.framework import graph_pb2
+
+    v1 = tensorflow().compat.v1
+    with v1.Graph().as_default() as graph, v1.Session(graph=graph) as session:
+        v1.import_graph_def(graph_pb2.GraphDef(node=nodes), name="")
+        values: dict[str, Any] = session.run({name: f"{name}:0" for name in names})
+    return values
+
+
 def texts_of(node: Any) -> list[str]:
     """The values of a ``Const`` of strings."""
     tf = tensorflow()

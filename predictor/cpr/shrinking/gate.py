@@ -64,7 +64,7 @@ def _check(found: Accuracy, bounds: Bounds) -> None:
         if not found.same:
             raise ModelError(
                 f"{place} is another one: off by up to {found.maximum}.",
-                "Nothing was written. Report the model: what was left out should change no answer.",
+                "Nothing was written. Take --no-fold; if that changes an answer too, report the model.",
             )
         return
     if found.made_up:

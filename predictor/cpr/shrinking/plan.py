@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cpr.errors import ModelError, UsageError
+from cpr.shrinking.folding import folded
 from cpr.shrinking.model import Model
 from cpr.shrinking.pruning import pruned
 from cpr.shrinking.retyping import stored_as
@@ -27,13 +28,15 @@ class Step:
 class Wish:
     """What was asked for: a type of the weights, integers stored smaller, a limit in bytes.
 
-    ``has_data``: there are rows to compare the answers on, without which no step may change them.
+    ``has_data``: there are rows to compare the answers on, without which no step may change them. ``fold``: what no request
+    changes may be computed beforehand.
     """
 
     weights: str | None
     int64_to_int32: bool
     limit: int | None
     has_data: bool
+    fold: bool = True
 
     def check(self) -> None:
         """``UsageError`` for what cannot be asked."""
@@ -75,7 +78,13 @@ def planned(source: Model, wish: Wish) -> Plan:
     fit, and there is none.
     """
     model = pruned(source)
-    plan = Plan(model, (Step("only what serving needs", model.bytes),), {}, "")
+    steps = [Step("only what serving needs", model.bytes)]
+    if wish.fold:
+        made = folded(model)
+        if made.bytes < model.bytes:
+            model = made
+            steps.append(Step("vectors and batch norms folded", model.bytes))
+    plan = Plan(model, tuple(steps), {}, "")
     for step in _further(wish):
         if wish.limit is not None and plan.model.bytes <= wish.limit and not _is_asked(step, wish):
             break

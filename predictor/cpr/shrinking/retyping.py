@@ -46,8 +46,8 @@ def variables_of(model: Model) -> dict[str, str | None]:
         sites = find_sites(meta, targets)
         for target in (each for each in targets if not each.is_table):
             reason = sites[target.node].blocked
-            if target.slices != ("",):
-                reason = "it is a part of a partitioned variable"
+            if target.slices[0] and not target.slices[0].endswith(("-", ":-")):
+                reason = "it is partitioned along its channels"
             found[target.keys[0]] = found.get(target.keys[0]) or reason
     return found
 

@@ -37,6 +37,23 @@ class Scope:
         self.nodes.append(node)
         self.by_name[node.name] = self.nodes[-1]
 
+    def drop(self, names: set[str]) -> None:
+        """Leave nodes out, and let nothing wait for them."""
+        for position in reversed(range(len(self.nodes))):
+            if self.nodes[position].name in names:
+                del self.nodes[position]
+        for node in self.nodes:
+            kept = [written for written in node.input if not (written.startswith("^") and node_of(written) in names)]
+            if len(kept) < len(node.input):
+                node.input[:] = kept
+        if self.function is not None:
+            gone = [key for key, name in self.function.control_ret.items() if name in names]
+            for key in gone:
+                del self.function.control_ret[key]
+            outputs = self.function.signature.control_output
+            outputs[:] = [key for key in outputs if key not in gone]
+        self.by_name = {node.name: node for node in self.nodes}
+
     def fresh(self, name: str) -> str:
         """A name that no node has, made of this one."""
         number, made = 0, name

@@ -47,6 +47,7 @@ def shrink(
     *,
     weights: str | None = None,
     int64_to_int32: bool = False,
+    fold: bool = True,
     limit: int | None = None,
     examples: Path | str | None = None,
     data: Path | str | None = None,
@@ -58,11 +59,13 @@ def shrink(
 ) -> Shrunk:
     """Write the SavedModel in ``source`` to ``destination`` without what no request needs; its weights smaller where asked.
 
-    ``weights`` stores them as ``float16`` or ``int8`` (one scale a channel). With a ``limit`` in bytes, the steps are taken in
-    the order of what they lose until the model fits: what is not needed, integers, float16, int8. What changes answers is
-    compared on ``examples`` (a file of requests that the SavedModel itself takes) or ``data`` (``.npy``, or ``.npz`` with an
-    array for each input): of at least ``min_agreement`` of the rows the largest score must be the same one, and no number may
-    be further off than ``max_difference``.
+    ``fold`` computes vectors that no request changes beforehand, and lets kernels take over the scales of the batch norms
+    behind them: answers differ by rounding, and without it not at all. ``weights`` stores them as ``float16`` or ``int8``
+    (one scale a channel). With a ``limit`` in bytes, the steps are taken in the order of what they lose until the model
+    fits: what is not needed, integers, float16, int8. What changes answers is compared on ``examples`` (a file of requests
+    that the SavedModel itself takes) or ``data`` (``.npy``, or ``.npz`` with an array for each input): of at least
+    ``min_agreement`` of the rows the largest score must be the same one, and no number may be further off than
+    ``max_difference``.
 
     The result is written whole or not at all, once it loads by both of TensorFlow's loaders, answers as it should, and has no
     error or warning that the source has not. ``ModelError`` where it does not, or where it does not fit; ``UsageError`` for
@@ -75,7 +78,7 @@ def shrink(
 
     tell = progress or (lambda _: None)
     requests, arrays = (None if path is None else Path(path) for path in (examples, data))
-    wish = plan.Wish(weights, int64_to_int32, limit, (requests or arrays) is not None)
+    wish = plan.Wish(weights, int64_to_int32, limit, (requests or arrays) is not None, fold)
     wish.check()
     gate.check_bounds(min_agreement, max_difference)
     check_source(requests, arrays)

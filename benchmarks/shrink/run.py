@@ -1,0 +1,55 @@
+"""How much smaller models become, what that costs in accuracy, and what they cost to load and to call: see README.md."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+from typing import Any
+
+HERE = Path(__file__).resolve().parent
+CACHE = Path(os.environ.get("CPR_BENCHMARKS", "~/.cache/cpr-benchmarks")).expanduser() / "shrink"
+WEIGHTS = (None, "float16", "int8")
+
+
+def main() -> None:
+    subprocess.run([sys.executable, str(HERE / "models.py"), str(CACHE)], check=True)
+    print("| model | weights | MB | smaller by | agree | off by | load s | first s | later ms | load MiB | answer MiB |")
+    print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
+    for folder in sorted(path.parent for path in CACHE.glob("*/rows.npz")):
+        for number, weights in enumerate(WEIGHTS):
+            document = shrunk(folder, weights)
+            if not number:
+                print(row(folder.name, "as it is", document, document["before"], document["costs"]["before"]))
+            print(row(folder.name, weights or "as they are", document, document["after"], document["costs"]["after"]))
+
+
+def shrunk(folder: Path, weights: str | None) -> dict[str, Any]:
+    with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
+        command = [sys.executable, "-m", "cpr", "shrink", str(folder / "model"), f"{scratch}/smaller", "--json", "-q"]
+        rows = ["--data", str(folder / "rows.npz"), "--min-agreement", "0"]
+        done = subprocess.run([*command, *rows, *(["--weights", weights] if weights else [])], capture_output=True, text=True)
+        if done.returncode:
+            raise SystemExit(done.stdout + done.stderr)
+        shutil.rmtree(f"{scratch}/smaller")
+        document: dict[str, Any] = json.loads(done.stdout)
+    return document
+
+
+def row(name: str, weights: str, document: dict[str, Any], size: int, costs: dict[str, float]) -> str:
+    first = document["accuracy"][0]
+    changed = weights != "as it is"
+    agree = f"{first['agreement']:.2%}" if changed and first["agreement"] is not None else ""
+    figures = [f"{size / 1e6:.3f}", f"{1 - size / document['before']:.1%}" if changed else "", agree]
+    figures += [f"{first['maximum']:.2g}" if changed else ""]
+    figures += [f"{costs[key]:.2f}" for key in ("load", "first", "call")]
+    figures += ["" if costs[key] is None else f"{costs[key]:.0f}" for key in ("peak_load", "peak_first")]
+    return f"| {name} | {weights} | {' | '.join(figures)} |"
+
+
+if __name__ == "__main__":
+    main()
