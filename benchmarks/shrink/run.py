@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
+import resource
 import subprocess
 import sys
 import tempfile
@@ -13,7 +13,7 @@ from typing import Any
 
 HERE = Path(__file__).resolve().parent
 CACHE = Path(os.environ.get("CPR_BENCHMARKS", "~/.cache/cpr-benchmarks")).expanduser() / "shrink"
-WEIGHTS = (None, "float16", "int8")
+OPTIONS = {"as they are": [], "float16": ["--weights", "float16"], "int8": ["--weights", "int8"], "limit": ["--limit", "500MB"]}
 
 
 def main() -> None:
@@ -21,21 +21,24 @@ def main() -> None:
     print("| model | weights | MB | smaller by | agree | off by | load s | first s | later ms | load MiB | answer MiB |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     for folder in sorted(path.parent for path in CACHE.glob("*/rows.npz")):
-        for number, weights in enumerate(WEIGHTS):
-            document = shrunk(folder, weights)
-            if not number:
+        for name, options in OPTIONS.items():
+            if name == "limit" and not folder.name.startswith("embedding"):
+                continue
+            document = shrunk(folder, options)
+            if not options:
                 print(row(folder.name, "as it is", document, document["before"], document["costs"]["before"]))
-            print(row(folder.name, weights or "as they are", document, document["after"], document["costs"]["after"]))
+            print(row(folder.name, name, document, document["after"], document["costs"]["after"]), flush=True)
+            most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
+            print(f"{folder.name}, {name}: at most {most} MiB in a process so far", file=sys.stderr)
 
 
-def shrunk(folder: Path, weights: str | None) -> dict[str, Any]:
+def shrunk(folder: Path, options: list[str]) -> dict[str, Any]:
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         command = [sys.executable, "-m", "cpr", "shrink", str(folder / "model"), f"{scratch}/smaller", "--json", "-q"]
         rows = ["--data", str(folder / "rows.npz"), "--min-agreement", "0"]
-        done = subprocess.run([*command, *rows, *(["--weights", weights] if weights else [])], capture_output=True, text=True)
+        done = subprocess.run([*command, *rows, *options], capture_output=True, text=True)
         if done.returncode:
             raise SystemExit(done.stdout + done.stderr)
-        shutil.rmtree(f"{scratch}/smaller")
         document: dict[str, Any] = json.loads(done.stdout)
     return document
 

@@ -176,7 +176,30 @@ def old_loop_of_resources(path):
     graph(path, True, True)
 
 
+def frozen(path):
+    """TensorFlow 1 without a variable: its weights are constants, as of a frozen graph."""
+    random = np.random.default_rng(0)
+    with v1.Graph().as_default(), v1.Session() as session:
+        ids = v1.placeholder(tf.int32, [None, 5], "ids")
+        vectors = tf.constant(random.normal(size=(200, 32)).astype(np.float32))
+        weights = tf.constant(random.normal(size=(32, 10)).astype(np.float32))
+        scores = tf.nn.softmax(tf.matmul(tf.reduce_mean(tf.gather(vectors, ids), 1), weights))
+        v1.saved_model.simple_save(session, path, {"ids": ids}, {"scores": scores})
+
+
 WRITERS = {
     write.__name__: write
-    for write in (text, saved_text, picture, normed, branches, tables, references, resources, old_loop, old_loop_of_resources)
+    for write in (
+        text,
+        saved_text,
+        picture,
+        normed,
+        branches,
+        tables,
+        frozen,
+        references,
+        resources,
+        old_loop,
+        old_loop_of_resources,
+    )
 }

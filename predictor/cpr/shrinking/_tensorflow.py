@@ -58,6 +58,25 @@ def constant(name: str, array: Any, controls: Sequence[str] = ()) -> Any:
     return node("Const", name, controls, dtype=tensor.dtype, value=attr_value_pb2.AttrValue(tensor=tensor))
 
 
+def variable_node(name: str, dtype: int, shape: Sequence[int]) -> Any:
+    """The ``VarHandleOp`` of a resource variable."""
+    from tensorflow.core.framework import attr_value_pb2, tensor_shape_pb2
+
+    dims = [tensor_shape_pb2.TensorShapeProto.Dim(size=size) for size in shape]
+    made = attr_value_pb2.AttrValue(shape=tensor_shape_pb2.TensorShapeProto(dim=dims))
+    shared = attr_value_pb2.AttrValue(s=name.encode())
+    return node("VarHandleOp", name, [], dtype=dtype, shape=made, shared_name=shared)
+
+
+def variable_entry(name: str, initializer: str, snapshot: str, value: str) -> bytes:
+    """A ``VariableDef`` of a resource variable, as collections hold it."""
+    from tensorflow.core.framework import variable_pb2
+
+    made = variable_pb2.VariableDef(variable_name=name, initializer_name=initializer, snapshot_name=snapshot)
+    made.initial_value_name, made.is_resource, made.trainable = value, True, False
+    return bytes(made.SerializeToString())
+
+
 def function_attribute(name: str) -> Any:
     """The ``AttrValue`` that names a library function."""
     from tensorflow.core.framework import attr_value_pb2

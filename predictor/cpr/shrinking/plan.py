@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from cpr.errors import ModelError, UsageError
+from cpr.shrinking.constants import LARGE, MIDDLING, with_variables
 from cpr.shrinking.folding import folded
 from cpr.shrinking.model import Model
 from cpr.shrinking.pruning import pruned
@@ -79,6 +80,10 @@ def planned(source: Model, wish: Wish) -> Plan:
     """
     model = pruned(source)
     steps = [Step("only what serving needs", model.bytes)]
+    made = with_variables(model, LARGE if wish.weights is None and wish.limit is None else MIDDLING)
+    if made is not model:
+        model = made
+        steps.append(Step("large constants as variables", model.bytes))
     if wish.fold:
         made = folded(model)
         if made.bytes < model.bytes:
