@@ -94,6 +94,7 @@ def _document(done: Shrunk) -> dict[str, Any]:
         "steps": [{"name": step.name, "bytes": step.bytes} for step in done.steps],
         "accuracy": [each.to_json() for each in done.accuracy],
         "not_compared": dict(done.not_compared),
+        "loads": done.loads,
         "left_out": list(done.left_out),
         "kept": dict(done.kept),
         "costs": costs,
@@ -115,6 +116,8 @@ def _text(done: Shrunk) -> Iterator[str]:
         yield f"  {count} tensor{'' if count == 1 else 's'} of the checkpoint left out, such as {printable(done.left_out[0])}"
     yield from (f"  as it was: {printable(key)}, because {printable(reason)}" for key, reason in done.kept.items())
     yield ""
+    if not done.loads:
+        yield "  This TensorFlow cannot load the model itself, for what no request needs; `before` is what is left of it."
     for each in done.accuracy:
         where = "made-up rows" if each.made_up else "rows"
         parts = [f"{each.rows} {where}"]

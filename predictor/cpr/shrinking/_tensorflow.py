@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from cpr.errors import MissingExtra, ModelError
+from cpr.errors import MissingExtra, ModelError, OutputError
 
 OBJECT_GRAPH = "_CHECKPOINTABLE_OBJECT_GRAPH"
 
@@ -172,9 +172,14 @@ def save_part(prefix: str, tensors: Mapping[str, Any]) -> None:
     """Write tensors as a checkpoint of their own."""
     tf = tensorflow()
     keys = sorted(tensors)
-    tf.raw_ops.SaveV2(
-        prefix=prefix, tensor_names=keys, shape_and_slices=[""] * len(keys), tensors=[tensors[key] for key in keys]
-    )
+    try:
+        tf.raw_ops.SaveV2(
+            prefix=prefix, tensor_names=keys, shape_and_slices=[""] * len(keys), tensors=[tensors[key] for key in keys]
+        )
+    except tf.errors.OpError as error:  # the file system's, in words of TensorFlow's own
+        raise OutputError(
+            f"The weights cannot be written: {error.message}", "Free some space, or name a folder where you may write.", prefix
+        ) from None
 
 
 def merge_parts(prefixes: Sequence[str], destination: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -48,7 +49,9 @@ class Accuracy:
     made_up: bool
 
     def to_json(self) -> dict[str, Any]:
-        return {name: getattr(self, name) for name in self.__slots__}
+        """Plain values; infinities as text, which JSON has no number for."""
+        values = ((name, getattr(self, name)) for name in self.__slots__)
+        return {name: "Infinity" if value == math.inf else value for name, value in values}
 
 
 def answers(

@@ -46,7 +46,7 @@ def _of_examples(signature: Signature, path: Path, default: str) -> Iterator[Bat
     from cpr.interface import rows
 
     for example in read_examples(path):
-        meant = example.request.get("signature_name", default)
+        meant = example.request.get("signature_name") or default
         instances = example.request["instances"]
         try:
             yield Batch(rows.to_tensors(list(instances), signature.inputs, len(instances)))

@@ -53,10 +53,13 @@ def folded(model: Model) -> Model:
     targets = read_targets(meta)
     reads: dict[str, dict[str, str]] = {}
     counts: dict[str, int] = {}
+    taken = _taken(meta)
     keys = {target.node: target.keys[0] for target in targets if not target.is_table and target.slices == ("",)}
     for node, variable in find_sites(meta, targets).items():
         if variable.blocked is None and node in keys and keys[node] in model.tensors:
             for place, name, kind in dict.fromkeys(variable.sites):
+                if place == MAIN and name not in taken:
+                    continue  # the read that a collection names
                 counts[keys[node]] = counts.get(keys[node], 0) + 1
                 if kind in (READ, VALUE):
                     reads.setdefault(place, {})[name] = keys[node]
@@ -71,6 +74,12 @@ def folded(model: Model) -> Model:
                 _drop_unread(scope)
     drop_unused_arguments(meta)
     return pruned(replace(model, proto=proto, tensors={**model.tensors, **kernels}))
+
+
+def _taken(meta: Any) -> set[str]:
+    """The nodes of the graph whose outputs a node or a signature takes."""
+    outputs = {node_of(info.name) for signature in meta.signature_def.values() for info in signature.outputs.values()}
+    return outputs | scopes_of(meta.graph_def)[MAIN].uses().keys()
 
 
 def _fold(scope: Scope, reads: _Reads, kernels: dict[str, Stored]) -> None:

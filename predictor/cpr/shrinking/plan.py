@@ -60,13 +60,14 @@ class Wish:
 
 @dataclass(frozen=True, slots=True)
 class Plan:
-    """A smaller model, and the ``steps`` to it.
+    """A smaller model, and the ``steps`` to it from ``exact``, the one that lacks nothing but what no request needs.
 
     ``kept`` are large variables that stay as they are, with the reason; ``lossy`` is the type of the weights, ``""`` where all
     answers stay the same.
     """
 
     model: Model
+    exact: Model
     steps: tuple[Step, ...]
     kept: Mapping[str, str]
     lossy: str
@@ -78,7 +79,7 @@ def planned(source: Model, wish: Wish) -> Plan:
     ``ModelError`` where it cannot be, or does not fit the limit; ``UsageError`` where only a step that needs data would make it
     fit, and there is none.
     """
-    model = pruned(source)
+    model = exact = pruned(source)
     steps = [Step("only what serving needs", model.bytes)]
     made = with_variables(model, LARGE if wish.weights is None and wish.limit is None else MIDDLING)
     if made is not model:
@@ -89,7 +90,7 @@ def planned(source: Model, wish: Wish) -> Plan:
         if made.bytes < model.bytes:
             model = made
             steps.append(Step("vectors and batch norms folded", model.bytes))
-    plan = Plan(model, tuple(steps), {}, "")
+    plan = Plan(model, exact, tuple(steps), {}, "")
     for step in _further(wish):
         if wish.limit is not None and plan.model.bytes <= wish.limit and not _is_asked(step, wish):
             break
@@ -128,9 +129,9 @@ def _taken(plan: Plan, exact: Model, step: str, wish: Wish) -> Plan:
         storings, kept = smaller_weights(exact, step)
         name, lossy = f"weights as {step}", step if storings else ""
     if not storings:
-        return Plan(plan.model, plan.steps, {**plan.kept, **dict(kept)}, plan.lossy)
+        return Plan(plan.model, plan.exact, plan.steps, {**plan.kept, **dict(kept)}, plan.lossy)
     model = stored_as(exact, storings)
-    return Plan(model, (*plan.steps, Step(name, model.bytes)), {**plan.kept, **dict(kept)}, lossy)
+    return Plan(model, plan.exact, (*plan.steps, Step(name, model.bytes)), {**plan.kept, **dict(kept)}, lossy)
 
 
 def too_large(source: Model, size: int, limit: int, lossy: str) -> ModelError:

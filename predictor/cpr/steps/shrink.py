@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import tempfile
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from cpr.errors import OutputError, UsageError
+from cpr.errors import ModelError, OutputError, UsageError
 from cpr.folders import filled
 
 if TYPE_CHECKING:
     from cpr.shrinking.accuracy import Accuracy, Answered
     from cpr.shrinking.measuring import Cost
+    from cpr.shrinking.model import Model
     from cpr.shrinking.plan import Step
 
 Progress = Callable[[str], None]
@@ -26,7 +29,9 @@ class Shrunk:
     ``before`` and ``after`` are bytes of all files. ``steps`` are the transformations in their order. ``accuracy`` compares
     every output of every signature; ``not_compared`` says of signatures why they have no answer. ``left_out`` are tensors of
     the checkpoint that are not there any more, ``kept`` large ones that could not be stored in a smaller type, with the
-    reason. ``costs`` is what both cost to load and to call, ``None`` where it was not measured.
+    reason. ``costs`` is what both cost to load and to call, ``None`` where it was not measured. ``loads`` is false where this
+    TensorFlow cannot load the model for something in it that no request needs: then what stands for it before is what is
+    left of it without that, all else unchanged.
     """
 
     source: Path
@@ -39,6 +44,7 @@ class Shrunk:
     left_out: tuple[str, ...]
     kept: Mapping[str, str]
     costs: tuple[Cost, Cost] | None
+    loads: bool
 
 
 def shrink(
@@ -72,7 +78,6 @@ def shrink(
     what cannot be asked; ``OutputError`` where it cannot be written; ``MissingExtra`` without TensorFlow.
     """
     from cpr.shrinking import gate, plan
-    from cpr.shrinking.accuracy import answers
     from cpr.shrinking.batches import check_source
     from cpr.shrinking.model import read_model, write_model
 
@@ -85,21 +90,19 @@ def shrink(
     folder, final = _places(Path(source), Path(destination), overwrite)
     model = read_model(folder)
     made = plan.planned(model, wish)
-    tell("Asking the model as it is")
     graphs = [tuple(meta.meta_info_def.tags) for meta in model.proto.meta_graphs]
-    known = [answers(folder, tags, requests, arrays) for tags in graphs]
-    if made.lossy:
-        _need_answers(known, arrays or requests)
-    with filled(final) as place:
+    with _asked(folder, made.exact, graphs, requests, arrays, tell) as (asked, known), filled(final) as place:
+        if made.lossy:
+            _need_answers(known, arrays or requests)
         tell("Writing the smaller one, and asking it")
         write_model(made.model, place)
         after = _size(place)
         if limit is not None and after > limit:
             raise plan.too_large(model, after, limit, made.lossy)
         bounds = gate.Bounds(made.lossy, min_agreement, max_difference)
-        held = [gate.held(folder, place, tags, each, bounds) for tags, each in zip(graphs, known, strict=True)]
+        held = [gate.held(asked, place, tags, each, bounds) for tags, each in zip(graphs, known, strict=True)]
         gate.check_findings(folder, place)
-        costs = _costs(folder, place, graphs[0], known[0], tell) if measure else None
+        costs = _costs(asked, place, graphs[0], known[0], tell) if measure else None
     return Shrunk(
         source=folder,
         destination=final,
@@ -108,10 +111,49 @@ def shrink(
         steps=made.steps,
         accuracy=tuple(each for found in held for each in found),
         not_compared={name: each.failed for found in known for name, each in found.items() if each.failed},
+        loads=asked == folder,
         left_out=tuple(sorted(model.tensors.keys() - made.model.tensors.keys())),
         kept=made.kept,
         costs=costs,
     )
+
+
+@contextmanager
+def _asked(
+    folder: Path,
+    exact: Model,
+    graphs: list[tuple[str, ...]],
+    requests: Path | None,
+    arrays: Path | None,
+    tell: Progress,
+) -> Iterator[tuple[Path, list[dict[str, Answered]]]]:
+    """What the model answers as it is, and the folder that it was asked in, as long as the context lasts.
+
+    It is its own; or, where TensorFlow cannot load it for what no request needs (gradients of another release, for one), that
+    of what is left of it.
+    """
+    from cpr.shrinking.accuracy import answers
+    from cpr.shrinking.model import write_model
+
+    tell("Asking the model as it is")
+    known = None
+    try:
+        known = [answers(folder, tags, requests, arrays) for tags in graphs]
+    except ModelError as error:
+        cause = error
+    if known is not None:
+        yield folder, known
+        return
+    with tempfile.TemporaryDirectory(prefix="cpr-shrink-") as scratch:
+        left = Path(scratch) / "model"
+        left.mkdir()
+        write_model(exact, left)
+        try:
+            known = [answers(left, tags, requests, arrays) for tags in graphs]
+        except ModelError:
+            raise cause from None
+        tell(f"It does not load here; what serving needs of it does. {cause.message}")
+        yield left, known
 
 
 def _places(source: Path, destination: Path, overwrite: bool) -> tuple[Path, Path]:
