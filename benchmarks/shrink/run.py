@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import subprocess
 import sys
 import tempfile
@@ -24,23 +23,26 @@ def main() -> None:
         for name, options in OPTIONS.items():
             if name == "limit" and not folder.name.startswith("embedding"):
                 continue
-            document = shrunk(folder, options)
+            document, most = shrunk(folder, options)
             if not options:
                 print(row(folder.name, "as it is", document, document["before"], document["costs"]["before"]))
             print(row(folder.name, name, document, document["after"], document["costs"]["after"]), flush=True)
-            most = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss // 1024
-            print(f"{folder.name}, {name}: at most {most} MiB in a process so far", file=sys.stderr)
+            print(f"{folder.name}, {name}: shrinking took at most {most} MiB", file=sys.stderr, flush=True)
 
 
-def shrunk(folder: Path, options: list[str]) -> dict[str, Any]:
+def shrunk(folder: Path, options: list[str]) -> tuple[dict[str, Any], int]:
+    """What `cpr shrink --json` says, and the most MiB that one of its processes had, TensorFlow with it."""
     with tempfile.TemporaryDirectory(dir=CACHE) as scratch:
         command = [sys.executable, "-m", "cpr", "shrink", str(folder / "model"), f"{scratch}/smaller", "--json", "-q"]
         rows = ["--data", str(folder / "rows.npz"), "--min-agreement", "0"]
-        done = subprocess.run([*command, *rows, *options], capture_output=True, text=True)
-        if done.returncode:
-            raise SystemExit(done.stdout + done.stderr)
-        document: dict[str, Any] = json.loads(done.stdout)
-    return document
+        with open(f"{scratch}/report", "w") as report:
+            process = subprocess.Popen([*command, *rows, *options], stdout=report)
+            _, status, usage = os.wait4(process.pid, 0)
+        text = Path(f"{scratch}/report").read_text()
+        if status:
+            raise SystemExit(text)
+        document: dict[str, Any] = json.loads(text)
+    return document, usage.ru_maxrss // 1024
 
 
 def row(name: str, weights: str, document: dict[str, Any], size: int, costs: dict[str, float]) -> str:
