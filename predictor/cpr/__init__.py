@@ -14,7 +14,8 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 ``cpr.delete`` look after it.
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
-``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one.
+``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, and
+``cpr.shrink("model", "smaller")`` makes it smaller.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
+    from cpr.steps.shrink import shrink as shrink
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
@@ -74,6 +76,7 @@ _HOMES = {
     "inspect": "cpr.steps.inspect",
     "compare": "cpr.steps.inspect",
     "diagnose": "cpr.steps.diagnose",
+    "shrink": "cpr.steps.shrink",
 }
 
 __all__ = [
@@ -98,6 +101,7 @@ __all__ = [
     "lock",
     "parsing_serving_input",
     "raw_serving_input",
+    "shrink",
     "upload",
     "validate",
     "verify",

@@ -198,6 +198,11 @@ def load_model(path: Path | str, tags: Iterable[str] | str | None = None, loader
     return LoadedModel(folder, _load(folder, tags, loader))
 
 
+def saved_model_folder(path: Path | str) -> Path:
+    """The folder of the SavedModel that a path means: itself, or the only one below. ``ModelError`` where there is none."""
+    return _folder(path)
+
+
 def true_cause(folder: Path, error: ModelError) -> ModelError:
     """What the folder of the SavedModel that TensorFlow failed to load tells of the cause, or ``error`` itself.
 

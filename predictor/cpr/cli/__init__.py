@@ -24,6 +24,7 @@ VERBS = {
     "new": "start a routine from a template, or adopt an existing one",
     "inspect": "show what a SavedModel, a bundle or a folder holds, or how two differ",
     "export": "make a servable SavedModel of what is not one yet",
+    "shrink": "make a SavedModel smaller, its answers compared before and after",
     "build": "make a routine folder into a bundle",
     "validate": "prove that a bundle will work on the machine it is meant for",
     "examples": "replay the golden examples at every station, or record what they answer",
