@@ -1,7 +1,7 @@
 """Train the network, put reading the picture and naming the digit into its graph, and write model/ and examples.jsonl.
 
-Run by hand: python train.py. Needs tensorflow, pillow and scikit-learn (pip install 'cpr-kit[train]'). The data set ships inside
-scikit-learn; the network and the pictures are those of digits_png.
+Run by hand: python train.py. Needs tensorflow, pillow and scikit-learn (pip install 'cpr-kit[train]'). The data set ships
+inside scikit-learn; the network and the pictures are those of digits_png.
 """
 
 import base64

@@ -12,8 +12,8 @@ from cpr.errors import UsageError
 def labels(names: Sequence[str], probability: bool = False) -> Labels:
     """A part that names the largest score of each row; of several equal ones the first, as ``numpy.argmax`` has it.
 
-    It takes scores ``[rows, len(names)]`` and gives strings ``[rows]``; with ``probability`` it gives
-    ``{"label": strings, "probability": that score}``. NaN has no place in an order: a row with one may get any name.
+    It takes scores ``[rows, len(names)]`` and gives ``{"label": strings [rows]}``, with ``probability`` also that score.
+    NaN has no place in an order: a row with one may get any name.
     """
     if not names:
         raise UsageError("There are no names.", "Give one for each class.", "names")
@@ -37,4 +37,4 @@ class Labels:
             )
         largest, places = tf.math.top_k(scores, 1)  # tf.argmax does not promise which of several equal ones it takes
         label = tf.gather(tf.constant(self.names), places[:, 0])
-        return {"label": label, "probability": largest[:, 0]} if self.probability else label
+        return {"label": label, "probability": largest[:, 0]} if self.probability else {"label": label}

@@ -15,6 +15,7 @@ from cpr.errors import ModelError
 _VARIABLES = frozenset(("Variable", "VariableV2", "AutoReloadVariable", "VarHandleOp"))
 _TABLE = "HashTableV2"
 _FROM_FILE = frozenset(("InitializeTableFromTextFile", "InitializeTableFromTextFileV2"))
+_ASSETS = "saved_model_assets"
 _STALE = ("_class", "_output_shapes")
 """Attributes that name nodes which are no longer there, and shapes that may change."""
 
@@ -140,7 +141,7 @@ def _value(tf: Any, graph: Any, session: Any, node: Any) -> Any:
 
 def _fill(tf: Any, session: Any, meta: Any, node: Any, path: Path) -> _Fill:
     keys, values = (tf.as_dtype(node.attr[name].type) for name in ("key_dtype", "value_dtype"))
-    assets = {each.tensor_info.name: each.filename for each in meta.asset_file_def}
+    assets = _assets(meta)
     for each in meta.graph_def.node:
         if each.op in _FROM_FILE and _full(each.input[0]) == f"{node.name}:0" and _full(each.input[1]) in assets:
             size = each.attr["vocab_size"].i if "vocab_size" in each.attr else -1
@@ -154,6 +155,13 @@ def _fill(tf: Any, session: Any, meta: Any, node: Any, path: Path) -> _Fill:
     handle = session.graph.get_tensor_by_name(f"{node.name}:0")
     held = session.run(tf.raw_ops.LookupTableExportV2(table_handle=handle, Tkeys=keys, Tvalues=values))
     return _Fill(keys, values, None, {}, held[0], held[1])
+
+
+def _assets(meta: Any) -> dict[str, str]:
+    """File names below ``assets`` by the tensors that hold them. TensorFlow 1 lists them in a collection."""
+    kind = type(meta.asset_file_def.add())
+    listed = [kind.FromString(each.value) for each in meta.collection_def[_ASSETS].any_list.value]
+    return {each.tensor_info.name: each.filename for each in (*meta.asset_file_def, *listed) if each.filename}
 
 
 def _table(tf: Any, fill: _Fill) -> Any:

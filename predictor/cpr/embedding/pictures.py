@@ -5,12 +5,14 @@ from __future__ import annotations
 from typing import Any
 
 from cpr.embedding._tensorflow import refusing, tensorflow
-from cpr.embedding.texts import decode_b64
+from cpr.embedding.texts import decoded
 
 _MARKS = (b"\x89PNG", b"\xff\xd8\xff", b"GIF8", b"BM")
 """How files of PNG, JPEG, GIF and BMP begin. The last two are base64 as well, but not of anything that is a picture."""
 
 _WHITE = 255.0
+_FORMATS = "PNG, JPEG, GIF or BMP"
+_NEITHER = f"is neither a picture ({_FORMATS}) nor base64 of one."
 
 
 def picture_bytes(strings: Any) -> Any:
@@ -21,7 +23,7 @@ def picture_bytes(strings: Any) -> Any:
     """
     tf = tensorflow()
     ready = _is_picture(tf, strings)
-    return tf.where(ready, strings, decode_b64(tf.where(ready, "", strings)))
+    return tf.where(ready, strings, decoded(tf.where(ready, "", strings), _NEITHER))
 
 
 def decode_image(
@@ -42,9 +44,9 @@ def decode_image(
     is no picture fails the request with its name; one that is damaged further in, with what TensorFlow says.
     """
     tf = tensorflow()
-    checked = refusing(tf, _is_picture(tf, contents), contents, "is no picture: neither PNG, JPEG, GIF nor BMP.")
+    checked = refusing(tf, _is_picture(tf, contents), contents, f"is no picture ({_FORMATS}).")
 
-    def decoded(content: Any) -> Any:
+    def pixels_of(content: Any) -> Any:
         pixels = tf.io.decode_image(content, channels=3, expand_animations=False)  # of a BMP or GIF only 3 can be had
         pixels.set_shape([None, None, 3])
         if channels == 1:
@@ -52,7 +54,7 @@ def decode_image(
         return tf.cast(tf.image.resize(pixels, [height, width], method), tf.float32)
 
     shape = tf.TensorSpec([height, width, channels], tf.float32)
-    return tf.map_fn(decoded, checked, fn_output_signature=shape) * scale + offset
+    return tf.map_fn(pixels_of, checked, fn_output_signature=shape) * scale + offset
 
 
 def _is_picture(tf: Any, strings: Any) -> Any:

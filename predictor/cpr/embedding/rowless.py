@@ -20,7 +20,7 @@ def answer(signature: Signature) -> dict[str, Any]:
 
 
 def safe(tf: Any, run: Run, signature: Signature) -> Run:
-    """``run``, the signature as a function of tensors by name. Where it fails without rows, it gets one, whose answer is cut off."""
+    """``run``, the signature as a function of tensors by name. Where it fails without rows, it gets one, then cut off."""
     try:
         answer(signature)
     except CprError:

@@ -20,12 +20,16 @@ def decode_b64(texts: Any) -> Any:
     what :func:`cpr.decode_b64` takes. (``tf.io.decode_base64`` alone takes the web-safe alphabet, and no spaces.) Anything
     else fails the request with the row's name.
     """
+    return decoded(texts, "is not base64, or was cut short.")
+
+
+def decoded(texts: Any, otherwise: str) -> Any:
+    """The same; ``otherwise`` is what the error says of a row that is not base64."""
     tf = tensorflow()
     compact = tf.strings.regex_replace(texts, r"[ \t\n\v\f\r]+", "")
     web_safe = tf.strings.regex_replace(tf.strings.regex_replace(compact, r"\+", "-"), "/", "_")
     right = tf.strings.regex_full_match(web_safe, _WEB_SAFE)
-    checked = refusing(tf, right, web_safe, "is not base64, or was cut short.")
-    return tf.io.decode_base64(checked)
+    return tf.io.decode_base64(refusing(tf, right, web_safe, otherwise))
 
 
 def lookup(vocabulary: Sequence[str] | Path | str, unknown: int = -1) -> Lookup:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import inspect
 from collections.abc import Iterable, Iterator, Mapping
 from types import CodeType, FunctionType, MethodType, ModuleType
 from typing import Any
@@ -11,6 +10,8 @@ from typing import Any
 from cpr.errors import ModelError
 
 _ENDS = (str, bytes, int, float, complex, type(None), type, ModuleType)
+_FOREIGN = ("tensorflow", "keras", "numpy")
+"""Libraries whose functions hold nothing of the user's, and much else."""
 
 
 def holder(tf: Any, concrete: Any, owners: Iterable[Any]) -> Any:
@@ -68,17 +69,33 @@ def _referred(value: Any) -> list[Any]:
     if isinstance(value, MethodType):
         return [value.__self__, value.__func__]
     if isinstance(value, FunctionType):
-        cells = [cell.cell_contents for cell in value.__closure__ or () if not _is_empty(cell)]
-        names = {name for code in _codes(value.__code__) for name in code.co_names}
-        return [*cells, *(value.__defaults__ or ()), *(value.__globals__[name] for name in names if name in value.__globals__)]
+        return [] if _is_foreign(value) else _of_function(value)
     if isinstance(value, functools.partial):
         return [value.func, *value.args, *value.keywords.values()]
     if isinstance(value, Mapping):
         return list(value.values())
     if isinstance(value, (list, tuple, set, frozenset)):
         return list(value)
-    call = inspect.getattr_static(type(value), "__call__", None)
-    return [*getattr(value, "__dict__", {}).values(), *([call] if isinstance(call, FunctionType) else [])]
+    classes = [each for each in type(value).__mro__ if each is not object and not _is_foreign(each)]
+    return [each for owner in (value, *classes) for each in getattr(owner, "__dict__", {}).values()]
+
+
+def _of_function(function: FunctionType) -> list[Any]:
+    """Its closure, defaults and globals, and what it may name of modules and classes among these."""
+    names = {name for code in _codes(function.__code__) for name in code.co_names}
+    found = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
+    found += [*(function.__defaults__ or ()), *(function.__globals__[name] for name in names & function.__globals__.keys())]
+    looked: set[int] = set()
+    for owner in found:  # and those that are added meanwhile
+        if isinstance(owner, (ModuleType, type)) and id(owner) not in looked and not _is_foreign(owner):
+            looked.add(id(owner))
+            found += [vars(owner)[name] for name in names & vars(owner).keys()]
+    return found
+
+
+def _is_foreign(value: Any) -> bool:
+    name = value.__name__ if isinstance(value, ModuleType) else getattr(value, "__module__", None)
+    return str(name).partition(".")[0] in _FOREIGN
 
 
 def _is_empty(cell: Any) -> bool:

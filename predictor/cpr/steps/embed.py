@@ -94,9 +94,7 @@ def _python(given: Any, source: LoadedModel, signature: str) -> Callable[[list[A
         return lambda instances: after(source.predict(list(before(instances)), signature))
     run = getattr(given, "predict", given)
     if not callable(run):
-        raise UsageError(
-            "python is nothing that can be called.", "Give a function, a routine, or a pair of functions.", "python"
-        )
+        raise UsageError("python cannot be called.", "Give a function, a routine, or a pair of functions.", "python")
     called: Callable[[list[Any]], Any] = run
     return called
 
