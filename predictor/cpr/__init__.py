@@ -14,8 +14,8 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 ``cpr.delete`` look after it.
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
-``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, and
-``cpr.shrink("model", "smaller")`` makes it smaller.
+``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, ``cpr.embed`` puts preprocessing and
+postprocessing inside its graph, and ``cpr.shrink("model", "smaller")`` makes it smaller.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
@@ -39,6 +39,7 @@ if TYPE_CHECKING:
     from cpr.steps.delete import delete as delete
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.download import download as download
+    from cpr.steps.embed import embed as embed
     from cpr.steps.export import export as export
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
@@ -72,6 +73,7 @@ _HOMES = {
     "deploy_config": "cpr.steps.targets",
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
+    "embed": "cpr.steps.embed",
     "export": "cpr.steps.export",
     "inspect": "cpr.steps.inspect",
     "compare": "cpr.steps.inspect",
@@ -93,6 +95,7 @@ __all__ = [
     "deploy_config",
     "diagnose",
     "download",
+    "embed",
     "export",
     "inspect",
     "list_versions",

@@ -10,14 +10,19 @@ TOO_NEW = "DisableCopyOnRead"
 
 
 def save(module, folder):
-    """``tf.saved_model.save`` of ``module`` with its ``serve`` as the one signature.
+    """``tf.saved_model.save`` of ``module`` with its ``serve`` as the one signature, made fit for older versions."""
+    shutil.rmtree(folder, ignore_errors=True)
+    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
+    for_older(folder)
+
+
+def for_older(folder):
+    """Take out of a SavedModel what TensorFlow 2.9 does not know.
 
     A TensorFlow newer than 2.9 puts the operation ``DisableCopyOnRead`` into the function that writes checkpoints, to save
     memory while writing. TensorFlow 2.9 (AI Platform's runtime 2.9) does not know it and refuses the whole model, though
     serving never writes a checkpoint. It has no output and computes nothing, so it is taken out.
     """
-    shutil.rmtree(folder, ignore_errors=True)
-    tf.saved_model.save(module, str(folder), signatures={"serving_default": module.serve})
     path = Path(folder) / "saved_model.pb"
     model = saved_model_pb2.SavedModel.FromString(path.read_bytes())
     graph = model.meta_graphs[0]

@@ -15,8 +15,12 @@ import cpr
 PACKAGE = Path(cpr.__file__).parent
 VALUES = {"cpr.errors", "cpr.manifest", "cpr.report", "cpr.bundle"}
 HEAVY = {
-    # loads models, writes them, and makes them smaller
-    "tensorflow": {"cpr.interface._tensorflow", "cpr.exporting._tensorflow", "cpr.shrinking._tensorflow"},
+    "tensorflow": {  # loads models, adds to their graphs, writes them, and makes them smaller
+        "cpr.interface._tensorflow",
+        "cpr.embedding._tensorflow",
+        "cpr.exporting._tensorflow",
+        "cpr.shrinking._tensorflow",
+    },
     "uvicorn": {"cpr.steps.serving"},
 }
 

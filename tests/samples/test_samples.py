@@ -29,6 +29,12 @@ WRONG = {
         {"instances": ["not base64"]},
         {"instances": [7]},
     ],
+    SAMPLES / "digit_label": [
+        {"instances": [{"b64": "aGVsbG8="}]},  # no picture
+        {"instances": ["aGVsbG8="]},  # neither in base64
+        {"instances": ["not base64"]},
+        {"instances": [7]},
+    ],
     SAMPLES / "docstrings": [
         {"instances": [1]},
         {"instances": ["text"], "top_k": 0},
@@ -49,7 +55,7 @@ def replayed():
 
 def test_all_are_there():
     names = {folder.name for folder in routines()}
-    assert names == {"add_two", "iris", "digits_png", "docstrings", "minimal", "saved-model", "image"}
+    assert names == {"add_two", "iris", "digits_png", "digit_label", "docstrings", "minimal", "saved-model", "image"}
 
 
 @pytest.mark.parametrize("folder", routines(), ids=lambda folder: folder.name)
@@ -94,7 +100,7 @@ def test_models_hold_nothing_that_tensorflow_2_9_refuses():
     graphs = list(SAMPLES.glob("*/model/**/saved_model.pb")) + list(
         (REPOSITORY / "templates").glob("*/model/**/saved_model.pb")
     )
-    assert len(graphs) == 6
+    assert len(graphs) == 7
     assert [path for path in graphs if b"DisableCopyOnRead" in path.read_bytes()] == []
 
 
