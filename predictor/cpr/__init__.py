@@ -14,7 +14,7 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 ``cpr.delete`` look after it.
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
-``cpr.compare("model/6", "model/7")``.
+``cpr.compare("model/6", "model/7")``; ``cpr.explain("model")`` writes down how the services explain it.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
     from cpr.steps.delete import delete as delete
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.download import download as download
+    from cpr.steps.explain import explain as explain
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
@@ -68,6 +69,7 @@ _HOMES = {
     "inspect": "cpr.steps.inspect",
     "compare": "cpr.steps.inspect",
     "diagnose": "cpr.steps.diagnose",
+    "explain": "cpr.steps.explain",
 }
 
 __all__ = [
@@ -84,6 +86,7 @@ __all__ = [
     "deploy_config",
     "diagnose",
     "download",
+    "explain",
     "inspect",
     "list_versions",
     "load",
