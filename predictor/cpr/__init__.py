@@ -15,7 +15,8 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
 ``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, ``cpr.embed`` puts preprocessing and
-postprocessing inside its graph, and ``cpr.shrink("model", "smaller")`` makes it smaller.
+postprocessing inside its graph, ``cpr.shrink("model", "smaller")`` makes it smaller, and ``cpr.explain("model")`` writes down how
+the services explain it.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
@@ -40,6 +41,7 @@ if TYPE_CHECKING:
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.download import download as download
     from cpr.steps.embed import embed as embed
+    from cpr.steps.explain import explain as explain
     from cpr.steps.export import export as export
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
@@ -79,6 +81,7 @@ _HOMES = {
     "compare": "cpr.steps.inspect",
     "diagnose": "cpr.steps.diagnose",
     "shrink": "cpr.steps.shrink",
+    "explain": "cpr.steps.explain",
 }
 
 __all__ = [
@@ -96,6 +99,7 @@ __all__ = [
     "diagnose",
     "download",
     "embed",
+    "explain",
     "export",
     "inspect",
     "list_versions",

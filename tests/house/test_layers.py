@@ -15,9 +15,10 @@ import cpr
 PACKAGE = Path(cpr.__file__).parent
 VALUES = {"cpr.errors", "cpr.manifest", "cpr.report", "cpr.bundle"}
 HEAVY = {
-    "tensorflow": {  # loads models, adds to their graphs, writes them, and makes them smaller
+    "tensorflow": {  # loads models, adds to their graphs, explains and writes them, and makes them smaller
         "cpr.interface._tensorflow",
         "cpr.embedding._tensorflow",
+        "cpr.explaining._tensorflow",
         "cpr.exporting._tensorflow",
         "cpr.shrinking._tensorflow",
     },

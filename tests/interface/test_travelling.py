@@ -66,14 +66,15 @@ def test_imports_nothing_but_its_own_part(path):
         assert top in sys.stdlib_module_names or top in allowed or name.startswith(("cpr.errors", "cpr.interface"))
 
 
-def test_tensorflow_is_imported_by_two_modules_of_the_whole_project():
+def test_tensorflow_is_imported_by_one_module_of_each_part_that_needs_it():
     users = {
         path.relative_to(PACKAGE).as_posix()
         for path in PACKAGE.rglob("*.py")
         if not path.relative_to(PACKAGE).parts[0].startswith(("_samples", "_templates"))  # data, where it is installed for good
         and any((name or "").partition(".")[0] in ("tensorflow", "keras") for name in imported(path))
     }
-    assert users == {"interface/_tensorflow.py", "exporting/_tensorflow.py"}  # one loads models, one writes them
+    parts = ("embedding", "explaining", "exporting", "interface", "shrinking")
+    assert users == {f"{part}/_tensorflow.py" for part in parts}
 
 
 def test_importing_it_loads_neither_numpy_nor_tensorflow():

@@ -37,6 +37,7 @@ VERBS = {
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
+    "explain": "write what explains a model's predictions on AI Platform and Vertex AI",
     "predict": "send one request, in process or over HTTP",
     "diagnose": "find out what an error text from the cloud means",
     "demo": "show the whole flow on a sample",

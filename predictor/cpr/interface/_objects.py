@@ -12,11 +12,11 @@ class ObjectSignature(Signature):
     def __init__(self, tf: Any, name: str, function: Any) -> None:
         specs = function.structured_input_signature[1]
         super().__init__(tf, name, _tensors(specs), _tensors(function.structured_outputs))
-        self._function = function
+        self.function = function
 
     def _run(self, arrays: Mapping[str, Any], longest: int) -> Dict[str, Any]:
         tf = self._tf
-        outputs = self._function(**{each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs})
+        outputs = self.function(**{each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs})
         return {name: _numpy(tf, name, outputs[name]) for name in sorted(outputs)}
 
 

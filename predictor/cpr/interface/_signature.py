@@ -15,8 +15,11 @@ HOOKS = ("__saved_model_init_op", "__saved_model_train_op")
 class Signature:
     """One signature of a loaded model: its inputs and outputs, and a call that runs it. Safe to call from several threads.
 
-    ``inputs`` and ``outputs`` are in alphabetical order of their names.
+    ``inputs`` and ``outputs`` are in alphabetical order of their names. ``function`` is the restored function, through which
+    gradients flow; ``None`` in a session.
     """
+
+    function: Any = None
 
     def __init__(self, tf: Any, name: str, inputs: List[Tensor], outputs: List[Tensor]) -> None:
         self._tf = tf

@@ -1,4 +1,4 @@
-"""TensorFlow, and nothing else: the one module of the project that imports it, when a model is loaded.
+"""TensorFlow, and nothing else: the module that imports it when a model is loaded. Gradients have one of their own.
 
 TensorFlow 1.15 and 2.x; run with 1.15, 2.9, 2.11, 2.15 and 2.21. SavedModels written by any of them load, if the operations in
 them are there.
