@@ -15,8 +15,8 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
 ``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, ``cpr.embed`` puts preprocessing and
-postprocessing inside its graph, ``cpr.shrink("model", "smaller")`` makes it smaller, and ``cpr.explain("model")`` writes down how
-the services explain it.
+postprocessing inside its graph, ``cpr.shrink("model", "smaller")`` makes it smaller, and ``cpr.explain("model")`` writes down
+how the services explain it.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
