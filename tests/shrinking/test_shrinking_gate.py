@@ -96,6 +96,29 @@ def test_a_limit_that_cannot_be_met(refused, rows):
     refused(UsageError, "nothing to compare", limit=30_000)
 
 
+def test_damaged_files_are_told_as_inspect_tells_them(made, tmp_path):
+    import shutil
+
+    model = shutil.copytree(made("references"), tmp_path / "model")
+    shard = next(model.glob("variables/*.data-*"))
+    content = shard.read_bytes()
+    for damaged, words in ((content[:-900], "bytes"), (content[:64] + bytes(64) + content[128:], "hecksum")):
+        shard.write_bytes(damaged)
+        with pytest.raises(ModelError, match=words):
+            cpr.shrink(model, tmp_path / "out" / "smaller", measure=False)
+    assert not (tmp_path / "out" / "smaller").exists()
+
+
+def test_answers_that_are_random_are_not_compared(tmp_path):
+    import tensorflow as tf
+
+    spec = tf.TensorSpec([None], tf.float32, name="x")
+    serve = tf.function(lambda x: {"y": x + tf.random.uniform(tf.shape(x))}).get_concrete_function(spec)
+    tf.saved_model.save(tf.Module(), str(tmp_path / "model"), signatures=serve)
+    done = cpr.shrink(tmp_path / "model", tmp_path / "smaller", measure=False)
+    assert done.accuracy == () and "differently" in done.not_compared["serving_default"]
+
+
 def test_a_folder_that_is_there(made, tmp_path):
     place = tmp_path / "smaller"
     place.mkdir()

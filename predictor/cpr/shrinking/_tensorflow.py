@@ -150,7 +150,18 @@ def variable(data: bytes) -> Any:
 def restored(prefix: str, key: str, dtype: int) -> Any:
     """One tensor of a checkpoint, whole also where it lies there in slices."""
     tf = tensorflow()
-    return tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=[key], shape_and_slices=[""], dtypes=[tf.as_dtype(dtype)])[0]
+    try:
+        return tf.raw_ops.RestoreV2(prefix=prefix, tensor_names=[key], shape_and_slices=[""], dtypes=[tf.as_dtype(dtype)])[0]
+    except tf.errors.OpError as error:
+        raise _unreadable(error.message, prefix) from None
+
+
+def _unreadable(message: str, prefix: str) -> ModelError:
+    return ModelError(
+        f"TensorFlow cannot read the weights: {message.strip().partition(chr(10))[0]}",
+        "Export the model again, or fetch it again: `cpr inspect --verify` says what is damaged.",
+        prefix,
+    )
 
 
 def catalogue(prefix: str) -> dict[str, tuple[int, tuple[int, ...]]]:
@@ -159,11 +170,7 @@ def catalogue(prefix: str) -> dict[str, tuple[int, tuple[int, ...]]]:
     try:
         reader = tf.train.load_checkpoint(prefix)
     except Exception as error:
-        raise ModelError(
-            f"TensorFlow cannot read the weights: {str(error).strip().partition(chr(10))[0]}",
-            "Export the model again, or fetch it again: `cpr inspect --verify` says what is damaged.",
-            prefix,
-        ) from None
+        raise _unreadable(str(error), prefix) from None
     shapes = reader.get_variable_to_shape_map()
     return {key: (dtype.as_datatype_enum, tuple(shapes[key])) for key, dtype in reader.get_variable_to_dtype_map().items()}
 

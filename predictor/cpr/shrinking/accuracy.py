@@ -69,7 +69,7 @@ def answers(
 
 def answers_of_objects(folder: Path, tags: tuple[str, ...], known: Mapping[str, Answered]) -> dict[str, Answered]:
     """The same by ``tf.saved_model.load``, for the first batch of each signature that has an answer."""
-    found = {}
+    found: dict[str, Answered] = {}
     with load_model(folder, tags, "object") as model:
         for name, answered in known.items():
             if not answered.failed and answered.batches:
@@ -81,9 +81,14 @@ def _answered(name: str, signature: Any, batches: list[Batch]) -> Answered:
     if not batches:
         return Answered(name, [], [], "its inputs are no plain arrays")
     try:
-        return Answered(name, batches, [signature.run(batch.inputs, _LONGEST) for batch in batches])
+        outputs = [signature.run(batch.inputs, _LONGEST) for batch in batches]
+        again = signature.run(batches[0].inputs, _LONGEST)
     except CprError as error:
         return Answered(name, batches, [], error.message)
+    first = Answered(name, batches[:1], outputs[:1]), Answered(name, batches[:1], [again])
+    if not all(each.same for each in compared(*({name: each} for each in first))):
+        return Answered(name, batches, [], "it answers the same request differently each time")
+    return Answered(name, batches, outputs)
 
 
 def compared(before: Mapping[str, Answered], after: Mapping[str, Answered]) -> tuple[Accuracy, ...]:
@@ -117,7 +122,7 @@ def _compared(name: str, output: str, pairs: Iterable[tuple[Any, Any]], batches:
                 f"The output {output!r} of {name!r} has another shape or type.", "Nothing was written: report the model."
             )
         sizes = {array.shape[:1] for array in batch.inputs.values()}
-        by_row = left.shape[:1] in sizes
+        by_row = left.ndim > 0 and left.shape[:1] in sizes
         one, two = (array.reshape(array.shape[0] if by_row else 1, -1) if array.size else array for array in (left, right))
         rows += left.shape[0] if by_row else 1
         if not left.size:
@@ -135,7 +140,7 @@ def _compared(name: str, output: str, pairs: Iterable[tuple[Any, Any]], batches:
         largest = max(largest, float(np.nan_to_num(off, nan=np.inf).max()))
         total, count = total + float(off.sum()), count + off.size
         same = same and bool(np.allclose(left.astype(wide), right.astype(wide), *_ROUNDING, equal_nan=True))
-        width = left.shape[-1] if left.ndim > 1 or not by_row else 1
+        width = left.shape[-1] if left.ndim > by_row else 1
         if width > 1 and left.dtype.kind != "c":
             scores = True
             agreed += _agreeing(left.reshape(-1, width), right.reshape(-1, width)).tolist()

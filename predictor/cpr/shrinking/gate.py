@@ -7,7 +7,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from cpr.errors import CprError, ModelError, UsageError
-from cpr.models import load_model
 from cpr.report import Finding, Severity
 from cpr.shrinking.accuracy import Accuracy, Answered, answers, answers_of_objects, compared
 
@@ -43,19 +42,21 @@ def held(source: Path, place: Path, tags: Tags, known: Mapping[str, Answered], b
     found = compared(known, again)
     for each in found:
         _check(each, bounds)
-    if _loads(source, tags):
-        for each in compared(again, answers_of_objects(place, tags, again)):
+    running = _run_as_objects(source, tags, known)
+    if running is not None:
+        objects = answers_of_objects(place, tags, {name: again[name] for name in running})
+        for each in compared({name: again[name] for name in running}, objects):
             _check(each, Bounds("", 1.0, None))
     return found
 
 
-def _loads(folder: Path, tags: Tags) -> bool:
-    """Whether TensorFlow's object loader takes the source: one that it refuses cannot become one that it takes."""
+def _run_as_objects(folder: Path, tags: Tags, known: Mapping[str, Answered]) -> set[str] | None:
+    """The signatures that TensorFlow's object loader runs of the source; ``None`` where it refuses that. What it does not take
+    before cannot become what it takes."""
     try:
-        load_model(folder, tags, "object").close()
+        return {name for name, each in answers_of_objects(folder, tags, known).items() if not each.failed}
     except CprError:
-        return False
-    return True
+        return None
 
 
 def _check(found: Accuracy, bounds: Bounds) -> None:
@@ -85,6 +86,16 @@ def _check(found: Accuracy, bounds: Bounds) -> None:
 def _refused(what: str, bounds: Bounds) -> ModelError:
     smaller = "Take --weights float16, or allow" if bounds.lossy == "int8" else "Allow"
     return ModelError(f"{what}, with weights as {bounds.lossy}.", f"Nothing was written. {smaller} more if you can serve that.")
+
+
+def check_source(source: Path) -> None:
+    """``ModelError`` where `cpr inspect` says that the model cannot be loaded, with its words; no weights are read for that."""
+    from cpr.saved_model.survey import survey
+
+    for finding in survey(source).findings:
+        if finding.severity is Severity.ERROR:
+            place = "" if finding.where == "." else f"{finding.where}: "
+            raise ModelError(f"The model cannot be loaded. {place}{finding.message}", finding.remedy, str(source))
 
 
 def check_findings(source: Path, place: Path) -> None:

@@ -88,6 +88,7 @@ def shrink(
     gate.check_bounds(min_agreement, max_difference)
     check_source(requests, arrays)
     folder, final = _places(Path(source), Path(destination), overwrite)
+    gate.check_source(folder)
     model = read_model(folder)
     made = plan.planned(model, wish)
     graphs = [tuple(meta.meta_info_def.tags) for meta in model.proto.meta_graphs]
