@@ -2,7 +2,7 @@
 
 ============================================================  ====================================================
 ``POST /v1/projects/P/models/M[/versions/V]:predict``         AI Platform Prediction
-``POST /v1/models/M[/versions/V]:predict``                    TensorFlow Serving (row form) and KServe v1
+``POST /v1/models/M[/versions/V]:predict``                    TensorFlow Serving (both forms) and KServe v1
 ``POST`` the predict route, ``GET`` the health route          Vertex AI and AI Platform containers
 ``GET`` the same paths without ``:predict``, ``/v1/models``   what clients ask for before they predict
 ``GET /`` and ``/healthz``                                    health
@@ -26,7 +26,7 @@ from urllib.parse import unquote, urlsplit
 
 from cpr.errors import CprError, PredictorError, RequestError, RequestTooLarge
 from cpr.manifest import Manifest, ai_platform_version, hyphenated, underscored
-from cpr.protocols import rows, vertex
+from cpr.protocols import columns, rows, vertex
 from cpr.runtime import LoadedRoutine
 from cpr.workers import Workers
 
@@ -157,7 +157,8 @@ class Application:
             _require(method, "GET", "HEAD")
             return _document(self._resource(found))
         _require(method, "POST")
-        return await self._predict(scope, receive, rows.parse)
+        parse = columns.parse if found["project"] is None else rows.parse
+        return await self._predict(scope, receive, parse)
 
     def _check_name(self, found: re.Match[str]) -> None:
         manifest = self._manifest
@@ -198,7 +199,7 @@ class Application:
         body = await _read(receive, headers, self._limits.request)
 
         def work() -> bytes:
-            return rows.predictions(self._routine.predict_encoded(parse(body)))
+            return columns.answer(parse(body), self._routine.predict_encoded)
 
         try:
             answer = await self._workers.run(work)
