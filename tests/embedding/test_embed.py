@@ -244,7 +244,7 @@ def test_a_row_that_differs_is_told_and_by_how_much(tmp_path):
     with pytest.raises(ModelError) as caught:
         doubled(tmp_path, python=python)
     assert "examples instances[1]: 6.0, expected 6.5 (off by 0.5)" in caught.value.message
-    assert "instances[0]" not in caught.value.message.partition("sent alone")[0]
+    assert "instances[0]" not in caught.value.message
     assert list(tmp_path.iterdir()) == []
     assert doubled(tmp_path, python=python, atol=0.5).largest == 0.5
 
