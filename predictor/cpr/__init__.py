@@ -14,7 +14,9 @@ What was published comes back by ``cpr.download(published.uri, "folder")``; ``cp
 ``cpr.delete`` look after it.
 
 A SavedModel alone is looked at by ``cpr.inspect("model")``, run by ``cpr.load_model("model")``, and compared with another by
-``cpr.compare("model/6", "model/7")``. ``cpr.embed`` puts preprocessing and postprocessing inside its graph.
+``cpr.compare("model/6", "model/7")``; ``cpr.export("trained", "model")`` makes one, ``cpr.embed`` puts preprocessing and
+postprocessing inside its graph, ``cpr.shrink("model", "smaller")`` makes it smaller, and ``cpr.explain("model")`` writes down
+how the services explain it.
 
 This module and ``cpr.errors`` and ``cpr.interface`` run on Python 3.7 with no dependency: they travel in the bundle of every
 routine that imports cpr. Everything is imported on first use.
@@ -29,6 +31,8 @@ if TYPE_CHECKING:
     from cpr.interface import Predictor as Predictor
     from cpr.interface import SavedModelPredictor as SavedModelPredictor
     from cpr.interface import decode_b64 as decode_b64
+    from cpr.interface.serving_input import parsing_serving_input as parsing_serving_input
+    from cpr.interface.serving_input import raw_serving_input as raw_serving_input
     from cpr.runtime import load as load
     from cpr.runtime import load_model as load_model
     from cpr.steps.abort import abort as abort
@@ -37,9 +41,12 @@ if TYPE_CHECKING:
     from cpr.steps.diagnose import diagnose as diagnose
     from cpr.steps.download import download as download
     from cpr.steps.embed import embed as embed
+    from cpr.steps.explain import explain as explain
+    from cpr.steps.export import export as export
     from cpr.steps.inspect import compare as compare
     from cpr.steps.inspect import inspect as inspect
     from cpr.steps.lock import lock as lock
+    from cpr.steps.shrink import shrink as shrink
     from cpr.steps.targets import deploy_config as deploy_config
     from cpr.steps.upload import upload as upload
     from cpr.steps.validate import validate as validate
@@ -54,6 +61,8 @@ _HOMES = {
     "Predictor": "cpr.interface",
     "SavedModelPredictor": "cpr.interface",
     "decode_b64": "cpr.interface",
+    "parsing_serving_input": "cpr.interface.serving_input",
+    "raw_serving_input": "cpr.interface.serving_input",
     "build": "cpr.steps.build",
     "validate": "cpr.steps.validate",
     "lock": "cpr.steps.lock",
@@ -67,9 +76,12 @@ _HOMES = {
     "load": "cpr.runtime",
     "load_model": "cpr.runtime",
     "embed": "cpr.steps.embed",
+    "export": "cpr.steps.export",
     "inspect": "cpr.steps.inspect",
     "compare": "cpr.steps.inspect",
     "diagnose": "cpr.steps.diagnose",
+    "shrink": "cpr.steps.shrink",
+    "explain": "cpr.steps.explain",
 }
 
 __all__ = [
@@ -87,11 +99,16 @@ __all__ = [
     "diagnose",
     "download",
     "embed",
+    "explain",
+    "export",
     "inspect",
     "list_versions",
     "load",
     "load_model",
     "lock",
+    "parsing_serving_input",
+    "raw_serving_input",
+    "shrink",
     "upload",
     "validate",
     "verify",

@@ -45,6 +45,18 @@ def read_array(path: Path, key: str | None = None) -> Any:
         return _from_npy(stream, path.stat().st_size, str(path))
 
 
+def array_names(path: Path) -> list[str] | None:
+    """The names of the arrays in a ``.npz`` file; ``None`` for any other. ``RequestError`` where it is cut or altered."""
+    with open(path, "rb") as stream:
+        if not stream.read(len(_ZIP_MARK)).startswith(_ZIP_MARK):
+            return None
+    try:
+        with zipfile.ZipFile(path) as archive:
+            return [name.removesuffix(".npy") for name in archive.namelist()]
+    except Exception as error:  # as where a member is read
+        raise _unreadable(error, str(path)) from None
+
+
 def write_arrays(folder: Path, arrays: Mapping[str, Any], *, overwrite: bool = False) -> dict[str, Path]:
     """Write each array as ``folder/NAME.npy``, all or none; the paths by name.
 

@@ -24,6 +24,7 @@ from cpr.saved_model import kinds
 from cpr.storage import is_uri
 
 if TYPE_CHECKING:
+    from cpr.explaining.values import Attribution
     from cpr.interface._session import SessionModel
     from cpr.interface._signature import Signature
     from cpr.interface._tensorflow import Model
@@ -132,6 +133,20 @@ class LoadedModel:
         tensors = rows.to_tensors(list(instances), signature.inputs, len(instances))
         return rows.to_rows(signature.run(tensors), len(instances))
 
+    def explain(self, instances: Sequence[Any], signature_name: str | None = None, **choices: Any) -> list[list[Attribution]]:
+        """What each input adds to the row of each instance: its explained outputs, one of them unless ``top_k`` asks for more.
+
+        ``choices`` are those of :mod:`cpr.explaining.asked`: ``method``, ``steps``, ``output``, ``baselines`` and so on.
+        ``RequestError`` where the method cannot explain the signature, and for instances that do not fit.
+        """
+        from cpr.explaining.asked import parsed
+        from cpr.explaining.attributing import attribute
+        from cpr.interface import rows
+
+        signature = self.signature(signature_name)
+        tensors = rows.to_tensors(list(instances), signature.inputs, len(instances)) if len(instances) else {}
+        return attribute(signature, tensors, parsed(choices), self.path)
+
     def call(self, inputs: Mapping[str, Any], signature: str | None = None) -> dict[str, Any]:
         """Output arrays by name for input arrays by name, whole, with their batch dimension.
 
@@ -196,6 +211,11 @@ def load_model(path: Path | str, tags: Iterable[str] | str | None = None, loader
     """
     folder = _folder(path)
     return LoadedModel(folder, _load(folder, tags, loader))
+
+
+def saved_model_folder(path: Path | str) -> Path:
+    """The folder of the SavedModel that a path means: itself, or the only one below. ``ModelError`` where there is none."""
+    return _folder(path)
 
 
 def true_cause(folder: Path, error: ModelError) -> ModelError:

@@ -14,12 +14,12 @@ import shutil
 import tempfile
 import time
 import weakref
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from cpr import archive, payload
 from cpr.bundle import Bundle
@@ -31,6 +31,9 @@ from cpr.models import LoadedModel as LoadedModel
 from cpr.models import load_model as load_model
 from cpr.models import true_cause
 from cpr.protocols import rows
+
+if TYPE_CHECKING:
+    from cpr.explaining.values import Attribution
 
 _SIGNATURE = "Write it as `def predict(self, instances, **kwargs)`."
 
@@ -103,22 +106,45 @@ class LoadedRoutine:
         """The same as JSON text, in ASCII."""
         return self._answer(body)[1]
 
-    def _answer(self, body: Mapping[str, Any]) -> tuple[list[Any], str]:
+    def explain(self, body: Mapping[str, Any]) -> list[list[Attribution]]:
+        """What each input of the model adds to the predictions for a request body: for every instance its explained outputs.
+
+        The model is explained, on what the routine's ``preprocess`` makes of the instances. Beside the keys of ``predict`` the
+        body may have those of :mod:`cpr.explaining.asked`. ``RequestError`` says why a model cannot be explained.
+        """
+        from cpr.explaining import asked
+        from cpr.explaining.attributing import attribute, explainable
+
         request = rows.checked(body)
-        instances = request.pop("instances")
+        wanted = asked.taken(request)
+        predictor = explainable(self._predictor)
+        instances, keywords = self._arguments(request)
+        signature, tensors, _ = self._guarded(lambda: predictor._prepare(instances, keywords))
+        return attribute(signature, tensors, wanted, Path(predictor._path))
+
+    def _answer(self, body: Mapping[str, Any]) -> tuple[list[Any], str]:
+        instances, keywords = self._arguments(rows.checked(body))
         count = len(instances)
+        predictions = self._guarded(lambda: self._predictor.predict(instances, **keywords))
+        return predictions, payload.encoded(predictions, count)
+
+    def _arguments(self, request: dict[str, Any]) -> tuple[Any, dict[str, Any]]:
+        """What ``predict`` is called with."""
+        instances = request.pop("instances")
         if self._decodes:
             instances = payload.decoded(instances)
-        keywords = self._keywords(request)
+        return instances, self._keywords(request)
+
+    def _guarded(self, call: Callable[[], Any]) -> Any:
+        """Run the author's code."""
         if self._namespace is not None:
             self._namespace.activate()
         try:
-            predictions = self._predictor.predict(instances, **keywords)
+            return call()
         except (CprError, KeyboardInterrupt):
             raise
         except BaseException as error:  # SystemExit, asyncio's CancelledError: none of them is to end the process here
             raise author_error("predict", error, self._folder) from None
-        return predictions, payload.encoded(predictions, count)
 
     def _keywords(self, arguments: dict[str, Any]) -> dict[str, Any]:
         for key in arguments:

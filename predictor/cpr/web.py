@@ -3,7 +3,9 @@
 ============================================================  ====================================================
 ``POST /v1/projects/P/models/M[/versions/V]:predict``         AI Platform Prediction
 ``POST /v1/models/M[/versions/V]:predict``                    TensorFlow Serving (both forms) and KServe v1
+``POST`` the same paths with ``:explain``                     AI Platform Explanations, and KServe v1
 ``POST`` the predict route, ``GET`` the health route          Vertex AI and AI Platform containers
+``POST`` the predict route with ``:explain`` at its end       Vertex AI, where the route ends in ``:predict``
 ``GET`` the same paths without ``:predict``, ``/v1/models``   what clients ask for before they predict
 ``GET /`` and ``/healthz``                                    health
 ============================================================  ====================================================
@@ -88,6 +90,13 @@ class Routes:
     predict: str | None = None
     health: str | None = None
 
+    @property
+    def explain(self) -> str | None:
+        """Vertex AI's own route of that name, where ``predict`` ends as Vertex AI's does."""
+        if self.predict is None or not self.predict.endswith(":predict"):
+            return None
+        return self.predict.removesuffix("predict") + "explain"
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -138,7 +147,10 @@ class Application:
         # One path may be both routes: the method tells which.
         if path == self._routes.predict and not (is_health and method in ("GET", "HEAD")):
             _require(method, "POST")
-            return await self._predict(scope, receive, vertex.parse)
+            return await self._run(scope, receive, lambda body: self._predicted(vertex.parse(body)))
+        if self._routes.explain is not None and path == self._routes.explain:
+            _require(method, "POST")
+            return await self._run(scope, receive, self._explained_for_vertex)
         if is_health:
             _require(method, "GET", "HEAD")
             if self.stopping:
@@ -157,8 +169,10 @@ class Application:
             _require(method, "GET", "HEAD")
             return _document(self._resource(found))
         _require(method, "POST")
+        if found["verb"] == ":explain":
+            return await self._run(scope, receive, lambda body: self._explained(rows.parse(body)))
         parse = columns.parse if found["project"] is None else rows.parse
-        return await self._predict(scope, receive, parse)
+        return await self._run(scope, receive, lambda body: self._predicted(parse(body)))
 
     def _check_name(self, found: re.Match[str]) -> None:
         manifest = self._manifest
@@ -170,8 +184,8 @@ class Application:
                 f"There is no version {_printable(found['version'])!r} here.",
                 f"This server has {' also called '.join(spellings)}.",
             )
-        if found["verb"] not in (None, ":predict"):
-            raise NoSuchPath(f"{_printable(found['verb'][1:])!r} is not offered here.", "Use :predict.")
+        if found["verb"] not in (None, ":predict", ":explain"):
+            raise NoSuchPath(f"{_printable(found['verb'][1:])!r} is not offered here.", "Use :predict or :explain.")
 
     def _resource(self, found: re.Match[str]) -> dict[str, Any]:
         if found["project"] is None:
@@ -192,25 +206,39 @@ class Application:
         state = {"version": self._manifest.version, "state": "AVAILABLE", "status": {"error_code": "OK", "error_message": ""}}
         return {"name": self._manifest.name, "ready": not self.stopping, "model_version_status": [state]}
 
-    async def _predict(self, scope: Scope, receive: Receive, parse: Callable[[bytes], dict[str, Any]]) -> _Answer:
+    def _predicted(self, request: dict[str, Any]) -> bytes:
+        return columns.answer(request, self._routine.predict_encoded)
+
+    def _explained(self, request: dict[str, Any]) -> bytes:
+        from cpr.explaining import answers  # brings NumPy, which a server that only predicts may do without
+
+        return answers.ai_platform(self._routine.explain(request))
+
+    def _explained_for_vertex(self, body: bytes) -> bytes:
+        from cpr.explaining import answers, asked
+
+        request = vertex.parse(body)
+        request.pop("deployedModelId", None)
+        explained = self._routine.explain(request)
+        plain = {key: value for key, value in request.items() if key not in (asked.KEY, asked.OVERRIDE)}
+        return answers.vertex(explained, self._routine.predict(plain))
+
+    async def _run(self, scope: Scope, receive: Receive, answer: Callable[[bytes], bytes]) -> _Answer:
+        """Read the body, and answer it in a worker's thread."""
         headers = dict(scope["headers"])
         if headers.get(b"content-encoding", b"identity").lower() not in (b"identity", b""):
             raise RequestError("The body is compressed.", "Send it as it is, without Content-Encoding.")
         body = await _read(receive, headers, self._limits.request)
-
-        def work() -> bytes:
-            return columns.answer(parse(body), self._routine.predict_encoded)
-
         try:
-            answer = await self._workers.run(work)
+            content = await self._workers.run(lambda: answer(body))
         except queue.Full:
             raise Overloaded("Too many requests wait for an answer.", "Send it again later.") from None
-        if self._limits.response is not None and len(answer) > self._limits.response:
+        if self._limits.response is not None and len(content) > self._limits.response:
             raise PredictorError(
-                f"The response has {len(answer)} bytes; the limit is {self._limits.response}.",
+                f"The response has {len(content)} bytes; the limit is {self._limits.response}.",
                 "Return less, send fewer instances a request, or raise the limit with --max-request-bytes.",
             )
-        return _Answer(200, answer)
+        return _Answer(200, content)
 
     def _failed(self, method: str, path: str, error: CprError) -> _Answer:
         status = next(STATUS[kind] for kind in type(error).__mro__ if kind in STATUS)

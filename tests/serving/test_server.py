@@ -109,7 +109,7 @@ def test_the_status_of_a_model_is_that_of_tensorflow_serving_and_of_kserve(serve
     [
         ("/v1/models/other:predict", "There is no model 'other' here. This server has 'moody-one'."),
         ("/v1/models/moody-one/versions/9:predict", "There is no version '9' here."),
-        ("/v1/models/moody-one:explain", "'explain' is not offered here. Use :predict."),
+        ("/v1/models/moody-one:classify", "'classify' is not offered here. Use :predict or :explain."),
         ("/v2/models/moody-one/infer", "Predictions are at /v1/models/moody-one:predict."),
         ("/v1/models/moody-one:predict/", "There is nothing at"),
         ("/v1/models//../etc", "There is nothing at"),

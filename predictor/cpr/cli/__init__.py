@@ -23,6 +23,8 @@ from cpr.errors import CprError, UsageError
 VERBS = {
     "new": "start a routine from a template, or adopt an existing one",
     "inspect": "show what a SavedModel, a bundle or a folder holds, or how two differ",
+    "export": "make a servable SavedModel of what is not one yet",
+    "shrink": "make a SavedModel smaller, its answers compared before and after",
     "build": "make a routine folder into a bundle",
     "validate": "prove that a bundle will work on the machine it is meant for",
     "examples": "replay the golden examples at every station, or record what they answer",
@@ -35,6 +37,7 @@ VERBS = {
     "deploy-config": "write the files that deploy a bundle",
     "ship": "build, validate, upload and deploy-config in one",
     "serve": "serve a bundle over HTTP",
+    "explain": "write what explains a model's predictions on AI Platform and Vertex AI",
     "predict": "send one request, in process or over HTTP",
     "diagnose": "find out what an error text from the cloud means",
     "demo": "show the whole flow on a sample",

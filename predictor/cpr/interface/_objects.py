@@ -2,7 +2,7 @@
 
 from typing import Any, Dict, List, Mapping, Sequence
 
-from cpr.interface._signature import Signature, dense, not_dense, shape_of
+from cpr.interface._signature import HOOKS, Signature, dense, not_dense, shape_of
 from cpr.interface.columns import Tensor
 
 
@@ -12,11 +12,11 @@ class ObjectSignature(Signature):
     def __init__(self, tf: Any, name: str, function: Any) -> None:
         specs = function.structured_input_signature[1]
         super().__init__(tf, name, _tensors(specs), _tensors(function.structured_outputs))
-        self._function = function
+        self.function = function
 
     def _run(self, arrays: Mapping[str, Any], longest: int) -> Dict[str, Any]:
         tf = self._tf
-        outputs = self._function(**{each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs})
+        outputs = self.function(**{each.name: _constant(tf, arrays[each.name], each.dtype) for each in self.inputs})
         return {name: _numpy(tf, name, outputs[name]) for name in sorted(outputs)}
 
 
@@ -34,7 +34,8 @@ class ObjectModel:
         self.module = tf.saved_model.load(path, tags=list(tags))
         self.is_tf1 = isinstance(getattr(self.module, "graph", None), tf.Graph)
         functions = self.module.signatures
-        self.signatures: Dict[str, Signature] = {name: ObjectSignature(tf, name, functions[name]) for name in sorted(functions)}
+        names = [name for name in sorted(functions) if name not in HOOKS]
+        self.signatures: Dict[str, Signature] = {name: ObjectSignature(tf, name, functions[name]) for name in names}
 
     def close(self) -> None:
         """Nothing: what was restored goes with its last user."""

@@ -7,10 +7,8 @@ from typing import Any, Dict, List, Mapping, Sequence, Tuple
 
 from cpr.errors import ModelError
 from cpr.interface._failures import run_error
-from cpr.interface._signature import Signature, dense, not_dense, shape_of
+from cpr.interface._signature import HOOKS, Signature, dense, not_dense, shape_of
 from cpr.interface.columns import Tensor
-
-_HOOKS = ("__saved_model_init_op", "__saved_model_train_op")
 
 
 class SessionSignature(Signature):
@@ -94,7 +92,7 @@ def _signatures(tf: Any, session: Any, meta_graph: Any) -> Dict[str, Signature]:
     signatures: Dict[str, Signature] = {}
     for name in sorted(meta_graph.signature_def):
         definition = meta_graph.signature_def[name]
-        if name in _HOOKS:
+        if name in HOOKS:
             continue
         try:
             sides = (_side(session.graph, definition.inputs, expand), _side(session.graph, definition.outputs, False))

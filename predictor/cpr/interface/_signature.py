@@ -8,12 +8,18 @@ from cpr.errors import ModelError
 from cpr.interface._failures import run_error
 from cpr.interface.columns import Shape, Tensor
 
+HOOKS = ("__saved_model_init_op", "__saved_model_train_op")
+"""Signatures that are TensorFlow's own: what runs when the model is loaded, and in a training."""
+
 
 class Signature:
     """One signature of a loaded model: its inputs and outputs, and a call that runs it. Safe to call from several threads.
 
-    ``inputs`` and ``outputs`` are in alphabetical order of their names.
+    ``inputs`` and ``outputs`` are in alphabetical order of their names. ``function`` is the restored function, through which
+    gradients flow; ``None`` in a session.
     """
+
+    function: Any = None
 
     def __init__(self, tf: Any, name: str, inputs: List[Tensor], outputs: List[Tensor]) -> None:
         self._tf = tf

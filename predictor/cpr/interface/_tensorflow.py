@@ -1,4 +1,4 @@
-"""TensorFlow, and nothing else: the one module of the project that imports it, when a model is loaded.
+"""TensorFlow, and nothing else: the module that imports it when a model is loaded. Gradients have one of their own.
 
 TensorFlow 1.15 and 2.x; run with 1.15, 2.9, 2.11, 2.15 and 2.21. SavedModels written by any of them load, if the operations in
 them are there.
@@ -36,7 +36,7 @@ def load(path: str, tags: Optional[Iterable[str]] = None, loader: str = "auto") 
     unready = unready_file(path)
     if unready is not None:
         raise unready
-    tf = _import(path)
+    tf = tensorflow("Loading the SavedModel {}".format(path))
     kinds = _kinds(tf, path, loader)
     chosen = choose_tags(_tags(path), tags, path)
     errors: List[Exception] = []
@@ -55,13 +55,14 @@ def load(path: str, tags: Optional[Iterable[str]] = None, loader: str = "auto") 
     raise load_error(tf.__version__, path, errors) from errors[0]
 
 
-def _import(path: str) -> Any:
+def tensorflow(needed_for: str) -> Any:
+    """The module; :class:`~cpr.errors.MissingExtra` where it is not installed."""
     try:
         import tensorflow as tf
     except ModuleNotFoundError as error:
         if error.name != "tensorflow":
             raise
-        raise MissingExtra("tensorflow", "Loading the SavedModel {}".format(path)) from None
+        raise MissingExtra("tensorflow", needed_for) from None
     return tf
 
 

@@ -1,7 +1,7 @@
 """A predictor around a SavedModel: the author adds what happens before and after the graph."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, List, Optional, Sequence, Type, TypeVar
+from typing import TYPE_CHECKING, Any, Dict, List, Optional, Sequence, Tuple, Type, TypeVar
 
 from cpr.errors import ModelError, PredictorError, RequestError
 from cpr.interface.choosing import NO_SIGNATURE_REMEDY, choose_signature
@@ -58,6 +58,7 @@ class SavedModelPredictor(Predictor):
 
     _model: "Optional[Model]" = None
     _default: Optional[str] = None
+    _path: str = ""
 
     @classmethod
     def from_path(cls: Type[S], model_dir: str) -> S:
@@ -75,6 +76,7 @@ class SavedModelPredictor(Predictor):
         model = _tensorflow.load(path, choice.tags)
         _check_default(model, choice.signature, path)
         predictor._model = model
+        predictor._path = path
         predictor._default = choice.signature
         predictor.load()
         return predictor
@@ -109,18 +111,27 @@ class SavedModelPredictor(Predictor):
         """
         from cpr.interface import rows
 
+        signature, tensors, kwargs = self._prepare(instances, kwargs)
+        if not instances:
+            return []
+        predictions = rows.to_rows(signature.run(tensors), len(instances))
+        return self.postprocess(predictions, signature_name=signature.name, **kwargs)
+
+    def _prepare(self, instances: List[Any], kwargs: Dict[str, Any]) -> "Tuple[Signature, Dict[str, Any], Dict[str, Any]]":
+        """The signature to run, its input arrays by name (none for no instances), and the kwargs for ``postprocess``."""
+        from cpr.interface import rows
+
         if not isinstance(instances, (list, tuple)):
             raise RequestError(
                 "instances is a {}, not a list.".format(type(instances).__name__), 'Send {"instances": [ … ]}.', "instances"
             )
+        kwargs = dict(kwargs)
         kwargs.pop("stats", None)
         signature = self._pick(kwargs.pop("signature_name", None))
         if not instances:
-            return []
+            return signature, {}, kwargs
         data = self.preprocess(list(instances), signature_name=signature.name, **kwargs)
-        tensors = rows.to_tensors(data, signature.inputs, len(instances))
-        predictions = rows.to_rows(signature.run(tensors), len(instances))
-        return self.postprocess(predictions, signature_name=signature.name, **kwargs)
+        return signature, rows.to_tensors(data, signature.inputs, len(instances)), kwargs
 
     @classmethod
     def _choice(cls, model_dir: str) -> Choice:
