@@ -39,6 +39,8 @@ class Lifted:
             definition = meta.signature_def[name]
             self._inputs, self._outputs = _names(definition.inputs), _names(definition.outputs)
             kept, ends = _reached(meta.graph_def, self._outputs.values(), set(self._inputs.values()))
+            tensors = {key: graph.get_tensor_by_name(info) for key, info in self._inputs.items()}
+            specs = [tf.TensorSpec(tensor.shape, tensor.dtype, key) for key, tensor in tensors.items()]
             values = {node.name: _value(tf, graph, session, node) for node in ends if node.op in _VARIABLES}
             fills = {node.name: _fill(tf, session, meta, node, path) for node in ends if node.op == _TABLE}
         self._graph = _cut(meta.graph_def, kept)
@@ -49,17 +51,22 @@ class Lifted:
         }
         self.tables = {name: _table(tf, fill) for name, fill in fills.items()}
         self._handles = {node.name for node in ends if node.op == "VarHandleOp"}
+        # Not a tf.function: that would order operations, and across the frames of TensorFlow 1's loops it may not.
+        self._run = v1.wrap_function(self._imported, specs)
 
     def __call__(self, **given: Any) -> dict[str, Any]:
+        return dict(zip(self._outputs, self._run(*(given[key] for key in self._inputs)), strict=True))
+
+    def _imported(self, *given: Any) -> list[Any]:
         capture = self._tf.compat.v1.get_default_graph().capture
-        mapped = {self._inputs[key]: tensor for key, tensor in given.items()}
+        mapped = dict(zip(self._inputs.values(), given, strict=True))
         for name, variable in self.variables.items():
             mapped[f"{name}:0"] = capture(variable.handle) if name in self._handles else variable.read_value()
         mapped |= {f"{name}:0": capture(table.resource_handle) for name, table in self.tables.items()}
         wanted = [name for name in self._outputs.values() if name not in mapped]
         made = self._tf.graph_util.import_graph_def(self._graph, _used(self._graph, mapped), wanted, name="model")
         found = {**mapped, **dict(zip(wanted, made, strict=True))}
-        return {key: found[name] for key, name in self._outputs.items()}
+        return [self._tf.identity(found[name]) for name in self._outputs.values()]
 
 
 class _Fill(NamedTuple):
