@@ -6,6 +6,7 @@ variables and tables become objects of TensorFlow 2 here, and the nodes between 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -130,7 +131,23 @@ def _cut(graph: Any, kept: Collection[str]) -> Any:
             copied.input[:] = [each for each in node.input if not each.startswith("^") or each[1:] in kept]
             for name in _STALE:
                 copied.attr.pop(name, None)
+    _rename_functions(cut, secrets.token_hex(4))
     return cut
+
+
+def _rename_functions(graph: Any, mark: str) -> None:
+    """Give the functions of a graph names of its own: in a process, all functions of a name are held to be one."""
+    names = {each.signature.name: f"{each.signature.name}_{mark}" for each in graph.library.function}
+    for each in graph.library.function:
+        each.signature.name = names[each.signature.name]
+    for gradient in graph.library.gradient:
+        gradient.function_name = names.get(gradient.function_name, gradient.function_name)
+        gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
+    for node in (*graph.node, *(node for each in graph.library.function for node in each.node_def)):
+        node.op = names.get(node.op, node.op)
+        for value in node.attr.values():
+            for called in (*([value.func] if value.HasField("func") else []), *value.list.func):
+                called.name = names.get(called.name, called.name)
 
 
 def _used(graph: Any, mapped: Mapping[str, Any]) -> dict[str, Any]:
