@@ -8,7 +8,7 @@ demo: .venv/demo ; @$(BIN)/cpr demo
 test: .venv/test ; $(BIN)/python -m pytest -n 2 --dist loadgroup
 check: .venv/test ; $(BIN)/ruff check . && $(BIN)/ruff format --check . && $(BIN)/mypy && $(MAKE) test
 bench: .venv/test ; for each in benchmarks/*/run.py; do $(BIN)/python $$each || exit 1; done
-soak: .venv/test ; CPR_SOAK=200 $(BIN)/python -m pytest -n 2 tests/upload/test_kills.py  # kills 200 publishers: some minutes
+soak: .venv/test ; CPR_SOAK=200 $(BIN)/python -m pytest -n 2 tests/upload/test_kills.py  # kills 200 publishers for each way of sending: ten minutes
 clean: ; rm -rf .venv build dist predictor/*.egg-info
 
 .venv/bin/python: ; @$(PYTHON) -c 'import sys; sys.exit("cpr needs Python 3.10 or newer: make PYTHON=python3.11") if sys.version_info < (3, 10) else None' && $(PYTHON) -m venv .venv
