@@ -2,7 +2,7 @@
 
 ============================================================  ====================================================
 ``POST /v1/projects/P/models/M[/versions/V]:predict``         AI Platform Prediction
-``POST /v1/models/M[/versions/V]:predict``                    TensorFlow Serving (row form) and KServe v1
+``POST /v1/models/M[/versions/V]:predict``                    TensorFlow Serving (both forms) and KServe v1
 ``POST`` the same paths with ``:explain``                     AI Platform Explanations, and KServe v1
 ``POST`` the predict route, ``GET`` the health route          Vertex AI and AI Platform containers
 ``POST`` the predict route with ``:explain`` at its end       Vertex AI, where the route ends in ``:predict``
@@ -28,7 +28,7 @@ from urllib.parse import unquote, urlsplit
 
 from cpr.errors import CprError, PredictorError, RequestError, RequestTooLarge
 from cpr.manifest import Manifest, ai_platform_version, hyphenated, underscored
-from cpr.protocols import rows, vertex
+from cpr.protocols import columns, rows, vertex
 from cpr.runtime import LoadedRoutine
 from cpr.workers import Workers
 
@@ -169,8 +169,10 @@ class Application:
             _require(method, "GET", "HEAD")
             return _document(self._resource(found))
         _require(method, "POST")
-        answer = self._explained if found["verb"] == ":explain" else self._predicted
-        return await self._run(scope, receive, lambda body: answer(rows.parse(body)))
+        if found["verb"] == ":explain":
+            return await self._run(scope, receive, lambda body: self._explained(rows.parse(body)))
+        parse = columns.parse if found["project"] is None else rows.parse
+        return await self._run(scope, receive, lambda body: self._predicted(parse(body)))
 
     def _check_name(self, found: re.Match[str]) -> None:
         manifest = self._manifest
@@ -205,7 +207,7 @@ class Application:
         return {"name": self._manifest.name, "ready": not self.stopping, "model_version_status": [state]}
 
     def _predicted(self, request: dict[str, Any]) -> bytes:
-        return rows.predictions(self._routine.predict_encoded(request))
+        return columns.answer(request, self._routine.predict_encoded)
 
     def _explained(self, request: dict[str, Any]) -> bytes:
         from cpr.explaining import answers  # brings NumPy, which a server that only predicts may do without

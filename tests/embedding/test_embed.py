@@ -109,6 +109,38 @@ def test_tables_and_variables_of_tensorflow_1(tmp_path):
     assert variables(made.path) == 2
 
 
+@pytest.fixture
+def old_control_flow():
+    """Loops as TensorFlow 1 wrote them: nodes of the graph itself, in frames."""
+    v1.disable_control_flow_v2()
+    yield
+    v1.enable_control_flow_v2()
+
+
+def test_loops_and_branches_of_tensorflow_1(tmp_path, old_control_flow):
+    with v1.Graph().as_default() as graph, v1.Session() as session:
+        x = v1.placeholder(tf.float32, [None], "x")
+        step = v1.get_variable("step", initializer=2.0, use_resource=False)
+        _, sums = v1.while_loop(lambda i, _: i < 3, lambda i, y: (i + 1, y + step), [0, x])
+        y = v1.cond(step > 0, lambda: sums * step, lambda: sums)
+        assert {"Enter", "Switch", "Merge"} <= {node.op for node in graph.as_graph_def().node}
+        session.run(v1.global_variables_initializer())
+        v1.saved_model.simple_save(session, str(tmp_path / "model"), {"x": x}, {"y": y})
+    made = cpr.embed(
+        tmp_path / "model", tmp_path / "out", tf.strings.to_number, examples=["1", "-6"], python=lambda _: [14.0, 0.0]
+    )
+    assert loaded(made.path, input=["2"])["y"].tolist() == [16.0]
+
+
+def test_a_model_whose_objects_cannot_be_restored(tmp_path):
+    old = REPOSITORY / "tests" / "support" / "old_optimizer"
+    with cpr.load_model(old) as model:
+        assert "add_slot" in model.reason
+        (row,) = model.predict([[1.0, 2.0, 3.0]])
+    made = cpr.embed(old, tmp_path / "out", None, tf.negative, examples=[[1.0, 2.0, 3.0]], python=lambda _: [[-v for v in row]])
+    assert cpr.load_model(made.path).loader == "object"
+
+
 def test_a_table_and_its_file_come_along_once(tmp_path):
     saved_models.lookup(str(tmp_path / "model"))
     vocabulary = tmp_path / "vocabulary"
@@ -244,7 +276,7 @@ def test_a_row_that_differs_is_told_and_by_how_much(tmp_path):
     with pytest.raises(ModelError) as caught:
         doubled(tmp_path, python=python)
     assert "examples instances[1]: 6.0, expected 6.5 (off by 0.5)" in caught.value.message
-    assert "instances[0]" not in caught.value.message.partition("sent alone")[0]
+    assert "instances[0]" not in caught.value.message
     assert list(tmp_path.iterdir()) == []
     assert doubled(tmp_path, python=python, atol=0.5).largest == 0.5
 

@@ -7,7 +7,7 @@ import json
 import pytest
 
 from cpr.errors import RequestError
-from cpr.protocols import rows, vertex
+from cpr.protocols import columns, rows, vertex
 
 
 def test_rows_keep_every_key() -> None:
@@ -41,3 +41,35 @@ def test_a_pair_of_surrogates_is_one_character() -> None:
 def test_a_request_that_was_not_parsed_is_checked_as_well(request_value: object) -> None:
     with pytest.raises(RequestError):
         rows.checked(request_value)
+
+
+def echoed(request: dict[str, object]) -> str:
+    return json.dumps(request["instances"])
+
+
+@pytest.mark.parametrize(
+    ("body", "answer"),
+    [
+        ({"inputs": [1, [2]]}, {"outputs": [1, [2]]}),
+        ({"inputs": []}, {"outputs": []}),
+        ({"inputs": [{"b64": "aGk="}, {"b64": ""}]}, {"outputs": [{"b64": "aGk="}, {"b64": ""}]}),
+        ({"inputs": {"x": [1, 2], "y": ["a", "b"]}}, {"outputs": {"x": [1, 2], "y": ["a", "b"]}}),
+        ({"inputs": {"x": [], "y": []}}, {"outputs": []}),
+        ({"inputs": [{"x": 1}, {"y": 1}]}, {"outputs": [{"x": 1}, {"y": 1}]}),
+        ({"instances": [{"x": 1}], "inputs": 5}, {"predictions": [{"x": 1}]}),
+    ],
+)
+def test_the_form_of_the_answer_is_that_of_the_request(body: object, answer: object) -> None:
+    assert json.loads(columns.answer(columns.parse(json.dumps(body).encode()), echoed)) == answer
+
+
+def test_other_keys_stay_beside_the_columns() -> None:
+    seen: list[object] = []
+    columns.answer({"inputs": {"x": [1]}, "signature_name": "s"}, lambda request: seen.append(request) or "[1]")
+    assert seen == [{"instances": [{"x": 1}], "signature_name": "s"}]
+
+
+@pytest.mark.parametrize("inputs", [None, 1, "x", {}, {"b64": "aGk="}, {"x": 1}, {"x": [1], "y": [1, 2]}, {"x": {"b64": ""}}])
+def test_columns_without_rows_are_refused(inputs: object) -> None:
+    with pytest.raises(RequestError):
+        columns.answer({"inputs": inputs}, echoed)

@@ -147,7 +147,7 @@ def test_a_wrong_method_is_named(served: Served, method: str, path: str, allowed
         (b"null", "The request is null, not an object."),
         (b"{}", "The request has no key instances."),
         (b'{"instance": [1]}', "The request has no key instances."),
-        (b'{"inputs": [1]}', "The column form (inputs) of TensorFlow Serving is not supported."),
+        (b'{"inputs": 1}', "The inputs are neither a list nor an object of lists."),
         (b'{"instances": 1}', "The instances are a number, not a list."),
         (b'{"instances": null}', "The instances are null, not a list."),
         (b'{"instances": ["\xff"]}', "The body is not UTF-8 text: byte 16 is wrong."),

@@ -148,6 +148,6 @@ def _check_batch(shapes: Mapping[str, Sequence[int | None] | None], kind: str, s
         if shape is not None and (not shape or shape[0] is not None):
             raise ModelError(
                 f"The {kind} {name!r} has the shape {list(shape)}: its outer dimension is not free for batches.",
-                "Make the first dimension None, one row for each instance, in the model as well.",
+                "Make the first dimension None, one row for each instance; in a model, `cpr export` does so where it is safe.",
                 signature,
             )

@@ -6,6 +6,7 @@ variables and tables become objects of TensorFlow 2 here, and the nodes between 
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -39,6 +40,8 @@ class Lifted:
             definition = meta.signature_def[name]
             self._inputs, self._outputs = _names(definition.inputs), _names(definition.outputs)
             kept, ends = _reached(meta.graph_def, self._outputs.values(), set(self._inputs.values()))
+            tensors = {key: graph.get_tensor_by_name(info) for key, info in self._inputs.items()}
+            specs = [tf.TensorSpec(tensor.shape, tensor.dtype, key) for key, tensor in tensors.items()]
             values = {node.name: _value(tf, graph, session, node) for node in ends if node.op in _VARIABLES}
             fills = {node.name: _fill(tf, session, meta, node, path) for node in ends if node.op == _TABLE}
         self._graph = _cut(meta.graph_def, kept)
@@ -49,17 +52,22 @@ class Lifted:
         }
         self.tables = {name: _table(tf, fill) for name, fill in fills.items()}
         self._handles = {node.name for node in ends if node.op == "VarHandleOp"}
+        # Not a tf.function: that would order operations, and across the frames of TensorFlow 1's loops it may not.
+        self._run = v1.wrap_function(self._imported, specs)
 
     def __call__(self, **given: Any) -> dict[str, Any]:
+        return dict(zip(self._outputs, self._run(*(given[key] for key in self._inputs)), strict=True))
+
+    def _imported(self, *given: Any) -> list[Any]:
         capture = self._tf.compat.v1.get_default_graph().capture
-        mapped = {self._inputs[key]: tensor for key, tensor in given.items()}
+        mapped = dict(zip(self._inputs.values(), given, strict=True))
         for name, variable in self.variables.items():
             mapped[f"{name}:0"] = capture(variable.handle) if name in self._handles else variable.read_value()
         mapped |= {f"{name}:0": capture(table.resource_handle) for name, table in self.tables.items()}
         wanted = [name for name in self._outputs.values() if name not in mapped]
         made = self._tf.graph_util.import_graph_def(self._graph, _used(self._graph, mapped), wanted, name="model")
         found = {**mapped, **dict(zip(wanted, made, strict=True))}
-        return {key: found[name] for key, name in self._outputs.items()}
+        return [self._tf.identity(found[name]) for name in self._outputs.values()]
 
 
 class _Fill(NamedTuple):
@@ -123,7 +131,23 @@ def _cut(graph: Any, kept: Collection[str]) -> Any:
             copied.input[:] = [each for each in node.input if not each.startswith("^") or each[1:] in kept]
             for name in _STALE:
                 copied.attr.pop(name, None)
+    _rename_functions(cut, secrets.token_hex(4))
     return cut
+
+
+def _rename_functions(graph: Any, mark: str) -> None:
+    """Give the functions of a graph names of its own: in a process, all functions of a name are held to be one."""
+    names = {each.signature.name: f"{each.signature.name}_{mark}" for each in graph.library.function}
+    for each in graph.library.function:
+        each.signature.name = names[each.signature.name]
+    for gradient in graph.library.gradient:
+        gradient.function_name = names.get(gradient.function_name, gradient.function_name)
+        gradient.gradient_func = names.get(gradient.gradient_func, gradient.gradient_func)
+    for node in (*graph.node, *(node for each in graph.library.function for node in each.node_def)):
+        node.op = names.get(node.op, node.op)
+        for value in node.attr.values():
+            for called in (*([value.func] if value.HasField("func") else []), *value.list.func):
+                called.name = names.get(called.name, called.name)
 
 
 def _used(graph: Any, mapped: Mapping[str, Any]) -> dict[str, Any]:

@@ -54,14 +54,15 @@ def check(model: LoadedModel, signature: str, asked: Sequence[Case], rtol: float
 
     Each case is one batch; ``singly``: and each row one of its own, and a batch of none is tried.
     """
-    wrong: list[Row] = []
     largest = 0.0
-    for case in (*asked, *(_alone(asked) if singly else ())):
-        got = _answers(model, signature, case)
-        largest = max(largest, _largest(case.expected, got))
-        wrong += _differences(case, got, rtol, atol)
-    if wrong:
-        raise _differ(wrong)
+    for some in (asked, tuple(_alone(asked)) if singly else ()):
+        wrong: list[Row] = []
+        for case in some:
+            got = _answers(model, signature, case)
+            largest = max(largest, _largest(case.expected, got))
+            wrong += _differences(case, got, rtol, atol)
+        if wrong:
+            raise _differ(wrong)
     if singly:
         _check_none(model.signature(signature))
     return largest

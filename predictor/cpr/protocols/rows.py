@@ -20,7 +20,7 @@ _SURROGATE = re.compile(r"\\u[dD][89a-fA-F]")
 
 def parse(body: bytes) -> dict[str, Any]:
     """The request in a body: a JSON object in UTF-8, with a list ``instances``. ``RequestError`` says what is wrong."""
-    return checked(_json(body))
+    return checked(read(body))
 
 
 def checked(request: Any) -> dict[str, Any]:
@@ -28,7 +28,7 @@ def checked(request: Any) -> dict[str, Any]:
     if not isinstance(request, Mapping):
         raise RequestError(f"The request is {_kind(request)}, not an object.", _FORM)
     if "instances" not in request:
-        hint = " The column form (inputs) of TensorFlow Serving is not supported." if "inputs" in request else ""
+        hint = " The column form (inputs) is for the paths of TensorFlow Serving alone." if "inputs" in request else ""
         raise RequestError("The request has no key instances.", _FORM + hint, "instances")
     if not isinstance(request["instances"], list):
         raise RequestError(f"The instances are {_kind(request['instances'])}, not a list.", _FORM, "instances")
@@ -50,7 +50,8 @@ def error(message: str) -> bytes:
     return json.dumps({"error": message}).encode("ascii")
 
 
-def _json(body: bytes) -> Any:
+def read(body: bytes) -> Any:
+    """The JSON value in a body; ``RequestError`` where it holds none, or one that cannot be used."""
     if not body.strip():
         raise RequestError("The request has no body.", _FORM)
     try:

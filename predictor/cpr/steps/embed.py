@@ -60,9 +60,9 @@ def embed(
     ``signature`` (default: the only one, else ``serving_default``) and ``tags`` choose what is run of ``model``.
 
     The graph is held to ``python`` on ``examples``, a file of requests or a list of instances, row by row: whole requests, each
-    row alone, and none, within ``rtol`` and ``atol``. ``python`` is what runs outside the graph: a function from instances to
-    predictions, an object with such a ``predict`` (a routine), or a pair of functions around the model, from instances to
-    its rows and from its rows to predictions. Without it the examples' expected answers count.
+    row alone, and none, within ``rtol`` and ``atol``. ``python`` is what runs outside the graph: a routine (``cpr.load``), a
+    function from instances to predictions or an object with such a ``predict``, or a pair of functions around the model, from
+    instances to its rows and from its rows to predictions. Without it the examples' expected answers count.
 
     Nothing is written where a row differs, where one of TensorFlow's loaders does not take the result, or where ``cpr inspect``
     has an error or a warning for it. ``ModelError``, ``UsageError``, ``OutputError``, ``PredictorError``, ``MissingExtra``.
@@ -87,11 +87,15 @@ def embed(
 
 
 def _python(given: Any, source: LoadedModel, signature: str) -> Callable[[list[Any]], Any] | None:
+    from cpr.runtime import LoadedRoutine
+
     if given is None:
         return None
     if isinstance(given, (tuple, list)) and len(given) == 2 and all(map(callable, given)):
         before, after = given
         return lambda instances: after(source.predict(list(before(instances)), signature))
+    if isinstance(given, LoadedRoutine):
+        return lambda instances: given.predict({"instances": instances})
     run = getattr(given, "predict", given)
     if not callable(run):
         raise UsageError("python cannot be called.", "Give a function, a routine, or a pair of functions.", "python")
