@@ -118,8 +118,8 @@ def test_a_session_says_why_it_cannot_and_the_other_loader_can(explained: Path) 
 def test_a_fixed_batch_and_short_floats_are_explained(explained: Path) -> None:
     with cpr.load_model(explained / "fixed_batch") as model:
         for choices in ({}, SHAPLEY):
-            first, second = model.explain([3.0, -1.0], **choices)
-            assert (float(first[0].attributions["x"]), float(second[0].attributions["x"])) == pytest.approx((9.0, 1.0))
+            found = model.explain([3.0, -1.0, 0.0, 1.0, 2.0, 4.0, 5.0], **choices)
+            assert [float(each.attributions["x"]) for (each,) in found] == pytest.approx([9.0, 1.0, 0.0, 1.0, 4.0, 16.0, 25.0])
     with cpr.load_model(explained / "half") as model:
         np.testing.assert_allclose(model.explain([[2.0, 3.0]])[0][0].attributions["x"], [4.0, 9.0], rtol=0.01)
 

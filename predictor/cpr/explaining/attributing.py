@@ -13,7 +13,7 @@ import numpy as np
 from cpr.errors import RequestError
 from cpr.explaining import baselines, outcomes
 from cpr.explaining.asked import Asked
-from cpr.explaining.batches import batch_rows
+from cpr.explaining.batches import batch_size
 from cpr.explaining.gradients import Integral, integrate
 from cpr.explaining.values import INTEGRATED_GRADIENTS, TOLERANCE, Attribution, precision
 from cpr.interface import SavedModelPredictor
@@ -89,7 +89,7 @@ def _check_differentiable(signature: Signature) -> None:
 def _integral(
     signature: Signature, name: str, rows: Mapping[str, Any], baseline: Mapping[str, Any], targets: Any, asked: Asked
 ) -> Integral:
-    size = batch_rows(signature.inputs, rows)
+    size = batch_size(signature.inputs, rows)
     if asked.method == INTEGRATED_GRADIENTS:
         from cpr.explaining._tensorflow import Differentiated
 
