@@ -9,7 +9,7 @@ import numpy as np
 
 from cpr.interface.columns import Tensor
 
-_BYTES = 4 << 20
+_BYTES = 2 << 20
 """Of the inputs of one batch. What a model keeps for its gradients is mostly ten to a hundred times as much."""
 
 _ROWS = 512

@@ -23,7 +23,7 @@ NODES = len(_PLACES)
 MOST_STEPS = 5000
 """For one value of one instance; what is still inexact then is told."""
 
-_HELD = 64 << 20
+_HELD = 16 << 20
 """Bytes of gradients that are kept until it is known which panels are exact enough."""
 
 
