@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import shutil
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +12,8 @@ import pytest
 
 import cpr
 from cpr.errors import RequestError
+from cpr.explaining.features import Wishes
+from cpr.steps.explain import Request, write_explanation
 
 X = np.random.default_rng(2).normal(size=(5, 8)).astype(np.float32)
 SHAPLEY = {"method": "sampled-shapley"}
@@ -118,8 +121,8 @@ def test_a_session_says_why_it_cannot_and_the_other_loader_can(explained: Path) 
 def test_a_fixed_batch_and_short_floats_are_explained(explained: Path) -> None:
     with cpr.load_model(explained / "fixed_batch") as model:
         for choices in ({}, SHAPLEY):
-            first, second = model.explain([3.0, -1.0], **choices)
-            assert (float(first[0].attributions["x"]), float(second[0].attributions["x"])) == pytest.approx((9.0, 1.0))
+            found = model.explain([3.0, -1.0, 0.0, 1.0, 2.0, 4.0, 5.0], **choices)
+            assert [float(each.attributions["x"]) for (each,) in found] == pytest.approx([9.0, 1.0, 0.0, 1.0, 4.0, 16.0, 25.0])
     with cpr.load_model(explained / "half") as model:
         np.testing.assert_allclose(model.explain([[2.0, 3.0]])[0][0].attributions["x"], [4.0, 9.0], rtol=0.01)
 
@@ -151,8 +154,6 @@ def test_a_wrong_choice_is_named(explained: Path, choices: dict, message: str) -
 
 
 def test_the_metadata_beside_a_model_says_what_to_compare_with(explained: Path, tmp_path: Path) -> None:
-    import shutil
-
     copy = tmp_path / "model"
     shutil.copytree(explained / "two_outputs", copy)
     described = {"inputs": {"x": {"input_tensor_name": "x:0", "input_baselines": [1.0, 3.0]}}, "outputs": {"down": {}}}
@@ -161,3 +162,12 @@ def test_the_metadata_beside_a_model_says_what_to_compare_with(explained: Path, 
         ((found,),) = model.explain([6.0])
         assert (found.output, found.baseline_score, float(found.attributions["x"])) == ("down", -2.0, -4.0)  # on average
         assert model.explain([]) == []
+
+
+def test_a_group_is_one_feature(explained: Path, tmp_path: Path) -> None:
+    copy = shutil.copytree(explained / "two_inputs", tmp_path / "model")
+    config = cpr.explain(copy, Request(wishes=Wishes(groups={"both": ("a", "b")})))
+    write_explanation(config, copy)
+    with cpr.load_model(copy) as model:
+        ((found,),) = model.explain([{"a": [1.0, 2.0], "b": 5.0}])
+    assert found.attributions == {"both": pytest.approx(1.0)}

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import shutil
+import subprocess
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
+from support.gcloud import GCLOUD, PROJECT, proxied
 from support.routines import write_routine
 
 import cpr
@@ -35,7 +38,7 @@ class Own(cpr.SavedModelPredictor):
 
 BODY = {"instances": [{"a": [2.0, 4.0], "b": 5.0}, {"a": [-2.0, 1.0], "b": 0.0}]}
 ATTRIBUTIONS = [{"a": [2.0, -6.0], "b": 5.0}, {"a": [-2.0, -1.5], "b": 0.0}]
-ENDPOINT = "/v1/projects/p/locations/l/endpoints/e"
+ENDPOINT = f"/v1/projects/{PROJECT}/locations/us-central1/endpoints/77"
 
 
 def routine(folder: Path, model: Path, name: str) -> Path:
@@ -89,6 +92,36 @@ def test_the_answer_to_vertex_is_what_its_discovery_document_says(url: str) -> N
         assert set(found) <= set(_schemas("aiplatform.v1")["GoogleCloudAiplatformV1Attribution"]["properties"])
         assert found["featureAttributions"] == {"a": pytest.approx(expected["a"]), "b": pytest.approx(expected["b"] - 1.0)}
         assert found["baselineOutputValue"] == pytest.approx(1.0)
+
+
+@pytest.mark.skipif(GCLOUD is None, reason="gcloud is not installed")
+@pytest.mark.parametrize(
+    ("command", "key", "attributions"),
+    [
+        ("beta ai-platform explain --model=halved --json-instances", "attributions_by_label", "attributions"),
+        ("ai endpoints explain 77 --json-request", "attributions", "featureAttributions"),
+    ],
+)
+def test_gcloud_reads_the_answer(url: str, tmp_path: Path, command: str, key: str, attributions: str) -> None:
+    file = tmp_path / "request.json"
+    lines = "\n".join(map(json.dumps, BODY["instances"]))
+    file.write_text(json.dumps(BODY) if command.endswith("request") else lines)
+    arguments = [*command.split()[:-1], f"{command.split()[-1]}={file}", "--region=us-central1", f"--project={PROJECT}"]
+    port = urlsplit(url).port
+    assert port
+    done = subprocess.run(
+        [str(GCLOUD), *arguments, "--format=json"],
+        env=proxied(tmp_path / "gcloud", port),
+        capture_output=True,
+        text=True,
+        timeout=120,
+        stdin=subprocess.DEVNULL,
+    )
+    assert done.returncode == 0, done.stderr
+    explanations = json.loads(done.stdout)["explanations"]
+    assert [each[key][0][attributions] for each in explanations] == [
+        {name: pytest.approx(value) for name, value in expected.items()} for expected in ATTRIBUTIONS
+    ]
 
 
 def test_the_routines_own_arguments_and_ours_go_together(url: str) -> None:

@@ -39,7 +39,7 @@ def smooth(path):
 
 
 def fixed_batch(path):
-    save(path, {"serving_default": (lambda x: {"y": x * x}, {"x": ([2], tf.float32)})})
+    save(path, {"serving_default": (lambda x: {"y": x * x}, {"x": ([7], tf.float32)})})
 
 
 def text(path):

@@ -134,7 +134,7 @@ def google(folder: Path) -> Iterator[tuple[Service, dict[str, str]]]:
     thread = threading.Thread(target=server.serve_forever)
     thread.start()
     try:
-        yield service, _environment(folder, server.server_address[1])
+        yield service, proxied(folder, server.server_address[1])
     finally:
         server.shutdown()
         thread.join()
@@ -152,7 +152,8 @@ def storage_environment(folder: Path, port: int) -> dict[str, str]:
     }
 
 
-def _environment(folder: Path, port: int) -> dict[str, str]:
+def proxied(folder: Path, port: int) -> dict[str, str]:
+    """The environment in which gcloud asks the server on this port alone, in whatever region, as its proxy."""
     proxy = f"http://127.0.0.1:{port}"
     return _apart(folder) | {
         "CLOUDSDK_API_ENDPOINT_OVERRIDES_ML": "http://ml.invalid/",

@@ -93,6 +93,19 @@ def test_a_model_on_an_endpoint_of_vertex(make_bundle: MakeBundle, tmp_path: Pat
     assert _fits(json.loads(config.files["deploy-model.json"]), deploy.body)
 
 
+def test_an_explanation_travels_with_the_model(make_bundle: MakeBundle, tmp_path: Path) -> None:
+    spec = {
+        "parameters": {"sampledShapleyAttribution": {"pathCount": 7}},
+        "metadata": {"inputs": {"rooms": {"inputBaselines": [3.5]}, "at": {}}, "outputs": {"price": {}}},
+    }
+    bundle = make_bundle(EXTRA)
+    published = at_uri(bundle, HOSTILE_URI)
+    config = deploy_config(published, "vertex-ai", "e2-standard-4", project=PROJECT, source=bundle, explanation=spec)
+    assert json.loads(config.files["upload-model.json"])["model"]["explanationSpec"] == spec
+    sent = only(applied(config, tmp_path), ":upload").body["model"]["explanationSpec"]
+    assert sent == spec
+
+
 def _fits(expected: Any, sent: Any) -> bool:
     """True where everything that is expected was sent; gcloud adds what is false by default."""
     if isinstance(expected, dict):

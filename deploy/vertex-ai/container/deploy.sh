@@ -15,6 +15,7 @@ ENDPOINT=@model_name:sh@
 VERSION=@version_name:sh@
 ARTIFACT_URI=@artifact_uri:sh@
 LABELS=@label_list:sh@
+EXPLANATION_PATHS=@explanation_paths:sh@
 image=@given_image:sh@
 # A project of a domain, example.com:project, is two parts of an image's name.
 IMAGE=${image:-$REGION-docker.pkg.dev/${PROJECT/://}/cpr/@image_name:sh@}
@@ -34,6 +35,8 @@ gcloud ai models upload "$place" --project="$PROJECT" --region="$REGION" \
   --version-aliases="$VERSION" --version-description=@version_description:sh@ \
   --container-image-uri="$IMAGE" --container-ports=8080 \
   --container-predict-route=@predict_route:sh@ --container-health-route=@health_route:sh@ \
+  ${EXPLANATION_PATHS:+--explanation-method=sampled-shapley --explanation-path-count="$EXPLANATION_PATHS" \
+    --explanation-metadata-file="$here/explanation-metadata.json"} \
   ${ARTIFACT_URI:+--artifact-uri="$ARTIFACT_URI"} ${LABELS:+--labels="$LABELS"}
 
 if ! gcloud ai endpoints describe "$ENDPOINT" --project="$PROJECT" --region="$REGION" >/dev/null 2>&1; then

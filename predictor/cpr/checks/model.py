@@ -125,7 +125,7 @@ def too_many_files(subject: Subject) -> Iterator[Fault]:
 def explanation_metadata(subject: Subject) -> Iterator[Fault]:
     for entry in subject.bundle.manifest.model_files:
         if entry.path.rpartition("/")[2] == "explanation_metadata.json":
-            yield Fault(entry.path, "Nothing reads it where a routine is deployed.")
+            yield Fault(entry.path, "No service reads it where a routine is deployed; `cpr serve` takes its baselines.")
 
 
 @FAMILY.check(

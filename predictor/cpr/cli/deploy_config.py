@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import json
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from cpr import resources
 from cpr.bundle import Bundle, DeployConfig, PublishedBundle
@@ -32,6 +35,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--machine-type", metavar="M", help="the machine type (default: the target's own)")
     parser.add_argument("--uri", help="for a bundle on disk: where it is, or will be, uploaded to")
     parser.add_argument("-o", "--output", metavar="DIR", help="the folder to write (default: deploy-TARGET-MACHINE)")
+    parser.add_argument("--explanation", metavar="FILE", help="explanation_spec.json of `cpr explain BUNDLE`, for Vertex AI")
     add_endpoint(parser)
     add_place(parser)
 
@@ -56,12 +60,26 @@ def run(args: argparse.Namespace, console: Console) -> Outcome:
         image=args.image,
         bake_weights=args.bake_weights,
         source=source,
+        explanation=None if args.explanation is None else _read_explanation(Path(args.explanation)),
     )
     folder = output_folder(config, args.output)
     files = write_config(config, folder)
     for note in config.notes:
         console.note(f"note: {note}")
     return Outcome(document(config, folder, files), text(folder, files))
+
+
+def _read_explanation(path: Path) -> Mapping[str, Any]:
+    remedy = "Name the explanation_spec.json that `cpr explain BUNDLE -o DIR` writes."
+    try:
+        spec = json.loads(path.read_bytes())
+    except OSError as error:
+        raise UsageError(f"The explanation cannot be read: {error.strerror}.", remedy, str(path)) from None
+    except (ValueError, RecursionError):
+        raise UsageError("The explanation is no JSON.", remedy, str(path)) from None
+    if not isinstance(spec, Mapping):
+        raise UsageError("The explanation is no object.", remedy, str(path))
+    return spec
 
 
 def output_folder(config: DeployConfig, given: str | None) -> Path:

@@ -28,7 +28,7 @@ def configure(parser: argparse.ArgumentParser) -> None:
     )
     parser.epilog = (
         "examples:\n"
-        "  cpr explain my_routine/model/saved_model --data rows.jsonl -o my_routine/model/saved_model\n"
+        "  cpr explain model --data rows.jsonl -o model\n"
         "  cpr explain model --features x=rooms,square_metres --method sampled-shapley --paths 25 -o explanation\n"
         "  cpr explain my_routine --target vertex-ai -o explanation"
     )

@@ -13,7 +13,7 @@ import numpy as np
 from cpr.errors import RequestError
 from cpr.explaining import baselines, outcomes
 from cpr.explaining.asked import Asked
-from cpr.explaining.batches import batch_rows
+from cpr.explaining.batches import batch_size
 from cpr.explaining.gradients import Integral, integrate
 from cpr.explaining.values import INTEGRATED_GRADIENTS, TOLERANCE, Attribution, precision
 from cpr.interface import SavedModelPredictor
@@ -67,7 +67,7 @@ def attribute(signature: Signature, tensors: Mapping[str, Any], asked: Asked, fo
     for targets in outcomes.targets(output, asked):
         integral = _averaged([_integral(signature, name, tensors, baseline, targets, asked) for baseline in against])
         for row in range(count):
-            explained[row].append(_attribution(integral, row, name, outcomes.place(targets[row], output)))
+            explained[row].append(_attribution(integral, row, name, outcomes.place(targets[row], output), known.groups))
     _warn(explained, asked)
     return explained
 
@@ -89,7 +89,7 @@ def _check_differentiable(signature: Signature) -> None:
 def _integral(
     signature: Signature, name: str, rows: Mapping[str, Any], baseline: Mapping[str, Any], targets: Any, asked: Asked
 ) -> Integral:
-    size = batch_rows(signature.inputs, rows)
+    size = batch_size(signature.inputs, rows)
     if asked.method == INTEGRATED_GRADIENTS:
         from cpr.explaining._tensorflow import Differentiated
 
@@ -114,8 +114,13 @@ def _averaged(integrals: list[Integral]) -> Integral:
     return Integral(mean, integrals[0].scores, base, errors, np.sum([each.steps for each in integrals], axis=0))
 
 
-def _attribution(integral: Integral, row: int, name: str, index: tuple[int, ...]) -> Attribution:
-    attributions = {key: array[row] for key, array in integral.attributions.items()}
+def _attribution(integral: Integral, row: int, name: str, index: tuple[int, ...], groups: Mapping[str, str]) -> Attribution:
+    attributions: dict[str, Any] = {}
+    for key, array in integral.attributions.items():
+        if key in groups:  # which is one feature, whatever the shapes of its inputs
+            attributions[groups[key]] = attributions.get(groups[key], np.float64(0.0)) + array[row].sum()
+        else:
+            attributions[key] = array[row]
     score, base, error = (float(array[row]) for array in (integral.scores, integral.baseline_scores, integral.errors))
     if not all(np.isfinite(value).all() for value in (*attributions.values(), score, base, error)):
         raise RequestError(

@@ -16,10 +16,11 @@ METADATA_NAME = "explanation_metadata.json"
 
 
 class Described(NamedTuple):
-    """What the metadata in a SavedModel's folder says: baselines by input, the output to explain."""
+    """What the metadata in a SavedModel's folder says: baselines and groups by input, the output to explain."""
 
     baselines: Mapping[str, Sequence[Any]] = {}
     output: str | None = None
+    groups: Mapping[str, str] = {}
 
 
 def described(folder: Path) -> Described:
@@ -27,11 +28,12 @@ def described(folder: Path) -> Described:
     try:
         document = json.loads((folder / METADATA_NAME).read_bytes())
         found = {name: each.get("input_baselines") for name, each in document["inputs"].items()}
+        groups = {name: each["group_name"] for name, each in document["inputs"].items() if "group_name" in each}
         outputs = list(document["outputs"])
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         return Described()
     baselines = {name: values for name, values in found.items() if isinstance(values, list) and values}
-    return Described(baselines, outputs[0] if len(outputs) == 1 else None)
+    return Described(baselines, outputs[0] if len(outputs) == 1 else None, groups)
 
 
 def baselines(

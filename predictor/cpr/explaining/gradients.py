@@ -12,7 +12,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from cpr.explaining.batches import Arrays, batched
+from cpr.explaining.batches import Arrays, Size, batched, row_bytes
 from cpr.explaining.values import TOLERANCE, precision, relative
 
 _PLACES, _WEIGHTS = (values / 2 for values in np.polynomial.legendre.leggauss(5))
@@ -22,6 +22,9 @@ NODES = len(_PLACES)
 
 MOST_STEPS = 5000
 """For one value of one instance; what is still inexact then is told."""
+
+_HELD = 16 << 20
+"""Bytes of gradients that are kept until it is known which panels are exact enough."""
 
 
 class Scored(Protocol):
@@ -63,10 +66,11 @@ class _Panels:
 class _Path:
     """The straight lines from the baseline's rows to the instances', and what is summed up along them."""
 
-    def __init__(self, scored: Scored, rows: Arrays, baseline: Arrays, targets: Any, size: int) -> None:
+    def __init__(self, scored: Scored, rows: Arrays, baseline: Arrays, targets: Any, size: Size) -> None:
         self.scored, self.baseline, self.targets, self.size = scored, baseline, targets, size
         self.way = {name: rows[name].astype(np.float64) - baseline[name] for name in rows}
         self.dtypes = {name: rows[name].dtype for name in rows}
+        self.group = max(1, _HELD // (NODES * row_bytes(rows)))
         self.attributions = {name: np.zeros(array.shape) for name, array in self.way.items()}
 
     def scores(self, row: Any, at: Any) -> Any:
@@ -100,9 +104,9 @@ class _Path:
 
 
 def integrate(
-    scored: Scored, rows: Arrays, baseline: Arrays, targets: Any, steps: int, size: int, most: int = MOST_STEPS
+    scored: Scored, rows: Arrays, baseline: Arrays, targets: Any, steps: int, size: Size, most: int = MOST_STEPS
 ) -> Integral:
-    """Attributions for ``rows``: float arrays by input, as ``baseline`` (same shapes). ``size`` rows are run at a time.
+    """Attributions for ``rows``: float arrays by input, as ``baseline`` (same shapes).
 
     ``steps`` gradients a row, rounded up to a multiple of five; more where the attributions do not add up to ``TOLERANCE``, up
     to ``most``.
@@ -158,14 +162,14 @@ class _Budget:
 
 def _round(path: _Path, left: _Panels, budget: _Budget) -> _Panels:
     """Integrate all these panels, and return those that are not exact enough yet."""
-    group = max(1, path.size // NODES)
-    integrated = [path.integrate(left.pick(slice(at, at + group))) for at in range(0, len(left), group)]
-    missed = np.concatenate([each[1] for each in integrated])
-    stay = budget.exact(left.row, missed)
-    for at, (parts, _) in zip(range(0, len(left), group), integrated, strict=True):
-        part = slice(at, at + group)
-        path.add(left.pick(part), parts, stay[part])
-    return left.pick(~stay)
+    again = []
+    for at in range(0, len(left), path.group):
+        panels = left.pick(slice(at, at + path.group))
+        parts, missed = path.integrate(panels)
+        stay = budget.exact(panels.row, missed)
+        path.add(panels, parts, stay)
+        again.append(panels.pick(~stay))
+    return _joined(again)
 
 
 def _joined(groups: list[_Panels]) -> _Panels:

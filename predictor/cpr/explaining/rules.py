@@ -74,12 +74,12 @@ def service(name: str) -> Service:
     return Service(name, data["title"], data["ends"], methods, containers, data.get("no_routine", ""), tuple(data["versions"]))
 
 
-def check(target: str, document: Mapping[str, Any]) -> None:
-    """``TargetError`` for a document that the service's schema refuses: none that is made here is known to be one."""
+def check(target: str, document: Mapping[str, Any], remedy: str = "Report this: nothing that cpr makes should be.") -> None:
+    """``TargetError`` for a document that the service's schema refuses."""
     schema = resources.read_document("explanations", SCHEMAS[target])
     found = list(problems(document, schema))
     if found:
-        raise TargetError(f"The explanation config does not fit {service(target).title}: {found[0]}.", "Report this.", target)
+        raise TargetError(f"The explanation config does not fit {service(target).title}: {found[0]}.", remedy, target)
 
 
 def _release(version: str) -> tuple[int, int] | None:

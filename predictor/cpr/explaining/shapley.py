@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from cpr.errors import RequestError
-from cpr.explaining.batches import Arrays, batched
+from cpr.explaining.batches import Arrays, Size, batched
 from cpr.explaining.gradients import Integral
 from cpr.explaining.values import relative
 
@@ -21,9 +21,9 @@ MOST_FEATURES = 512
 
 
 def sample(
-    scores: Callable[[Arrays, Any], Any], rows: Arrays, baseline: Arrays, targets: Any, paths: int, size: int
+    scores: Callable[[Arrays, Any], Any], rows: Arrays, baseline: Arrays, targets: Any, paths: int, size: Size
 ) -> Integral:
-    """Attributions for ``rows``, arrays by input, each value of a row by itself; ``size`` rows are run at a time.
+    """Attributions for ``rows``, arrays by input, each value of a row by itself.
 
     The paths are the same at each call. ``RequestError`` for instances with more than ``MOST_FEATURES`` values.
     """

@@ -19,9 +19,9 @@ class Attribution:
     """One value of one instance's outputs, explained.
 
     ``index`` locates the value in the output's row, and is empty where a row is one number. ``attributions`` has for each input
-    an array in the shape of its row; they sum up to ``score`` less ``baseline_score``. ``approx_error`` is how far they are
-    from that, relative to it (sampled Shapley: the standard error of the sample); ``steps`` is how many gradients, or paths, it
-    took.
+    an array in the shape of its row, and for a group of inputs one number; they sum up to ``score`` less ``baseline_score``.
+    ``approx_error`` is how far they are from that, relative to it (sampled Shapley: the standard error of the sample);
+    ``steps`` is how many gradients, or paths, it took.
     """
 
     output: str

@@ -13,17 +13,17 @@ from typing import Any
 from cpr.bundle import Bundle
 from cpr.errors import OutputError, RequestError, TargetError, UsageError
 from cpr.examples import read_examples
-from cpr.explaining import documents, instances
+from cpr.explaining import choices, documents, instances
 from cpr.explaining.baselines import METADATA_NAME
 from cpr.explaining.features import IMAGE, NUMERIC, RULES, Feature, Wishes, describe
 from cpr.explaining.rules import AI_PLATFORM, VERTEX, service
-from cpr.explaining.values import INTEGRATED_GRADIENTS, SAMPLED_SHAPLEY, XRAI
+from cpr.explaining.values import SAMPLED_SHAPLEY
 from cpr.interface.choosing import choose_signature, choose_tags
 from cpr.interface.columns import Tensor
 from cpr.interface.locate import find_saved_model
 from cpr.manifest import EXAMPLES_NAME
 from cpr.resources import suggestion
-from cpr.saved_model import MetaGraph, Signature, TensorInfo, read_saved_model
+from cpr.saved_model import MetaGraph, Signature, read_saved_model
 
 SPEC_NAME = "explanation_spec.json"
 TARGETS = (AI_PLATFORM, VERTEX)
@@ -121,10 +121,10 @@ def _of_model(place: Path, request: Request, data: Path | None) -> ExplanationCo
     name = choose_signature(graph.callable_signatures, request.signature)
     signature = graph.signatures[name]
     features = describe(signature, _samples(signature, data), request.wishes)
-    output = _output(signature, request.output)
+    output = choices.explained_output(signature, request.output)
     info = signature.outputs[output]
-    _check_labels(request.labels, info)
-    method = _method(request.method, features)
+    choices.check_labels(request.labels, info)
+    method = choices.method(request.method, features)
     targets = TARGETS if request.target is None else (request.target,)
     files: dict[str, Mapping[str, Any]] = {}
     method_config = None
@@ -190,46 +190,6 @@ def _of_routine(bundle: Bundle, request: Request, data: Path | None) -> Explanat
     rules = {key: "Vertex AI's own choice" if value is None else f"from {path.name}" for key, value in baselines.items()}
     notes = (f"Nothing was written for AI Platform. {platform.no_routine}", vertex.ends)
     return ExplanationConfig(str(bundle.root), None, output, method, (), baselines, rules, {SPEC_NAME: spec}, None, notes)
-
-
-def _output(signature: Signature, asked: str | None) -> str:
-    numeric = [name for name, info in signature.outputs.items() if info.kind is None and info.dtype not in ("string", "bool")]
-    floats = [name for name in numeric if "float" in (signature.outputs[name].dtype or "")] or numeric
-    if asked is not None:
-        if asked not in numeric:
-            problem = "holds no numbers" if asked in signature.outputs else "is none of the signature's"
-            raise UsageError(
-                f"The output {asked!r} {problem}.", suggestion(asked, numeric, "Those with numbers are"), "--output-name"
-            )
-        return asked
-    if len(floats) == 1:
-        return floats[0]
-    what = "several outputs of numbers, and one is explained" if floats else "no output of numbers"
-    remedy = f"Name one with --output-name: {', '.join(floats)}." if floats else "Choose another signature with --signature."
-    raise UsageError(f"The signature has {what}.", remedy, "--output-name")
-
-
-def _check_labels(labels: Sequence[str], output: TensorInfo) -> None:
-    width = output.shape[-1] if output.shape is not None and len(output.shape) == 2 else None
-    if labels and width is not None and width != len(labels):
-        raise UsageError(f"There are {len(labels)} labels for {width} values.", "Give one for each.", "--labels")
-
-
-def _method(asked: str | None, features: Sequence[Feature]) -> str:
-    discrete = [f"{each.name!r} ({each.tensor.dtype})" for each in features if not each.differentiable]
-    if asked is None:
-        return SAMPLED_SHAPLEY if discrete else INTEGRATED_GRADIENTS
-    if asked in (INTEGRATED_GRADIENTS, XRAI) and discrete:
-        raise TargetError(
-            f"{asked} needs gradients, and there is none for {', '.join(discrete)}.",
-            "Take --method sampled-shapley, or export a signature that takes what comes behind the embedding.",
-            "--method",
-        )
-    if asked == XRAI and not any(each.modality == IMAGE for each in features):
-        raise TargetError(
-            "XRAI explains images, and no input is one.", "Take integrated-gradients, or say --modality NAME=image.", "--method"
-        )
-    return asked
 
 
 def _attribution(target: str, method: str, request: Request) -> dict[str, Any]:

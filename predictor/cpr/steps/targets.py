@@ -21,6 +21,7 @@ import cpr
 from cpr import combinations, container, kit, resources
 from cpr.bundle import Bundle, DeployConfig, PublishedBundle
 from cpr.errors import BundleError, OutputError, TargetError
+from cpr.explaining.deploying import deployed
 from cpr.folders import filled
 from cpr.machines import Machine, Runtime, Target, read_target
 from cpr.manifest import EXAMPLES_NAME, MANIFEST_NAME, MODEL_DIR, FileEntry, Manifest, ai_platform_version, published_name
@@ -60,6 +61,7 @@ def deploy_config(
     image: str | None = None,
     bake_weights: bool = False,
     source: Bundle | None = None,
+    explanation: Mapping[str, Any] | None = None,
 ) -> DeployConfig:
     """The files that deploy a published bundle on a machine of a target; nothing is written, nothing is sent.
 
@@ -67,6 +69,7 @@ def deploy_config(
     ``image`` names the image of a container (default: in Artifact Registry, in ``region``). With ``bake_weights`` the model is
     in the image, else the service hands it to the container. A container needs the routine's packages: they are read from
     ``source``, the bundle on disk, or where there is none from the bundle's URI; both are checked against the manifest.
+    ``explanation`` is the ``explanationSpec`` that ``cpr.explain`` makes of the bundle, for Vertex AI.
 
     ``TargetError`` for an unknown target, machine or region, a doubtful machine, and a bundle that the machine cannot take.
     """
@@ -74,9 +77,12 @@ def deploy_config(
     machine = _machine(chosen, machine_type)
     manifest = published.manifest
     _check(chosen, machine, published, project=project, image=image, baked=bake_weights)
-    notes = _notes(machine, published)
-    values = _common(chosen, machine, published) | _place(chosen, machine, manifest, project, region, image)
-    files: dict[str, bytes] = {}
+    explained = deployed(target, explanation)
+    notes = _notes(machine, published) + explained.notes
+    values = (
+        dict(explained.values) | _common(chosen, machine, published) | _place(chosen, machine, manifest, project, region, image)
+    )
+    files: dict[str, bytes] = dict(explained.files)
     if machine.variant == "routine":
         _refuse_container_options(machine, image, bake_weights)
         more, runtime_notes = _routine_values(chosen, published)
