@@ -84,12 +84,15 @@ def _of_function(function: FunctionType) -> list[Any]:
     """Its closure, defaults and globals, and what it may name of modules and classes among these."""
     names = {name for code in _codes(function.__code__) for name in code.co_names}
     found = [cell.cell_contents for cell in function.__closure__ or () if not _is_empty(cell)]
-    found += [*(function.__defaults__ or ()), *(function.__globals__[name] for name in names & function.__globals__.keys())]
+    found += [
+        *(function.__defaults__ or ()),
+        *(function.__globals__[name] for name in sorted(names & function.__globals__.keys())),
+    ]
     looked: set[int] = set()
     for owner in found:  # and those that are added meanwhile
         if isinstance(owner, (ModuleType, type)) and id(owner) not in looked and not _is_foreign(owner):
             looked.add(id(owner))
-            found += [vars(owner)[name] for name in names & vars(owner).keys()]
+            found += [vars(owner)[name] for name in sorted(names & vars(owner).keys())]
     return found
 
 
