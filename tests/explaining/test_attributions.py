@@ -12,6 +12,8 @@ import pytest
 
 import cpr
 from cpr.errors import RequestError
+from cpr.explaining.asked import parsed
+from cpr.explaining.attributing import attribute
 from cpr.explaining.features import Wishes
 from cpr.steps.explain import Request, write_explanation
 
@@ -162,6 +164,15 @@ def test_the_metadata_beside_a_model_says_what_to_compare_with(explained: Path, 
         ((found,),) = model.explain([6.0])
         assert (found.output, found.baseline_score, float(found.attributions["x"])) == ("down", -2.0, -4.0)  # on average
         assert model.explain([]) == []
+
+
+@pytest.mark.parametrize("choices", [{}, SHAPLEY])
+def test_an_input_without_rows_has_no_part_in_an_instance(explained: Path, choices: dict) -> None:
+    """As ``preprocess`` of a routine may return it."""
+    with cpr.load_model(explained / "scaled") as model:
+        tensors = {"x": np.ones(2, np.float32), "rate": np.float32(3.0).reshape(())}
+        with pytest.raises(RequestError, match=r"different numbers of rows \(x 2, rate none\)"):
+            attribute(model.signature(), tensors, parsed(choices), explained / "scaled")
 
 
 def test_a_group_is_one_feature(explained: Path, tmp_path: Path) -> None:

@@ -42,6 +42,11 @@ def fixed_batch(path):
     save(path, {"serving_default": (lambda x: {"y": x * x}, {"x": ([7], tf.float32)})})
 
 
+def scaled(path):
+    """One of its inputs is the same for all rows."""
+    save(path, {"serving_default": (lambda x, rate: {"y": x * rate}, {"x": ([None], tf.float32), "rate": ([], tf.float32)})})
+
+
 def text(path):
     save(path, {"serving_default": (lambda x: {"y": tf.strings.length(x)}, {"x": ([None], tf.string)})})
 
@@ -80,5 +85,18 @@ def of_tensorflow1(path):
 
 WRITERS = {
     write.__name__: write
-    for write in (two_inputs, network, smooth, fixed_batch, text, numbered, rounded, rooted, two_outputs, half, of_tensorflow1)
+    for write in (
+        two_inputs,
+        network,
+        smooth,
+        fixed_batch,
+        scaled,
+        text,
+        numbered,
+        rounded,
+        rooted,
+        two_outputs,
+        half,
+        of_tensorflow1,
+    )
 }

@@ -49,12 +49,12 @@ def attribute(signature: Signature, tensors: Mapping[str, Any], asked: Asked, fo
     """
     if not tensors:
         return []
+    count = _rows(tensors)
     if asked.method == INTEGRATED_GRADIENTS:
         _check_differentiable(signature)
     outputs = signature.run(tensors)
     known = baselines.described(folder)
     name = outcomes.output_name(outputs, asked, known.output)
-    count = len(next(iter(tensors.values())))
     output = outputs[name]
     if output.shape[:1] != (count,):
         raise RequestError(
@@ -70,6 +70,19 @@ def attribute(signature: Signature, tensors: Mapping[str, Any], asked: Asked, fo
             explained[row].append(_attribution(integral, row, name, outcomes.place(targets[row], output), known.groups))
     _warn(explained, asked)
     return explained
+
+
+def _rows(tensors: Mapping[str, Any]) -> int:
+    """How many rows the inputs have: all of them as many, or none is explained."""
+    counts = {name: len(array) if array.ndim else None for name, array in tensors.items()}
+    (count, *others) = dict.fromkeys(counts.values())
+    if count is None or others:
+        spelt = ", ".join(f"{name} {'none' if each is None else each}" for name, each in counts.items())
+        raise RequestError(
+            f"The inputs have different numbers of rows ({spelt}), so what belongs to an instance cannot be told.",
+            "Export a signature whose inputs all have one row for each instance.",
+        )
+    return count
 
 
 def _check_differentiable(signature: Signature) -> None:
