@@ -138,8 +138,8 @@ def test_print_as_saved_model_cli(told, shown, model):
 def told_by(line, said):
     """The line, without the operations that only the bodies and branches of ``While`` and ``If`` hold.
 
-    TensorFlow leaves them out of the list that its command reads (``ops_used_by_graph_def`` in ``meta_graph.py``). Those of every
-    function are compared above.
+    TensorFlow leaves them out of the list that its command reads (``ops_used_by_graph_def`` in ``meta_graph.py``). Those of
+    every function are compared above.
     """
     if "StatelessWhile" not in said:
         return in_order(line)
